@@ -1,0 +1,83 @@
+# Everything that people and CI do here. `make help` lists it.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BIN := $(CURDIR)/bin
+export GOTOOLCHAIN := local
+export CGO_ENABLED ?= 0
+
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X main.version=$(VERSION)
+
+# Tools are pinned here and built from source into bin/.
+GOLANGCI_LINT := $(BIN)/golangci-lint-v2.15.0
+GOTESTSUM     := $(BIN)/gotestsum-v1.13.0
+KUSTOMIZE     := $(BIN)/kustomize-v5.8.2
+
+# What the tests against real parts find their parts by.
+export NAVARCH_LOCALCLUSTER := $(BIN)/localcluster
+export NAVARCH_KUSTOMIZE := $(KUSTOMIZE)
+
+## The two commands
+
+.PHONY: demo
+demo: build members ## run the main job: three clusters, a Git server, the hub and its agents (CONTEXTS="a b": your own clusters)
+	@$(BIN)/navarch-demo $(if $(CONTEXTS),--contexts "$(CONTEXTS)")
+
+.PHONY: test
+test: check members $(KUSTOMIZE) browser ## pass every test, those against real clusters too
+	@$(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 30m ./...
+
+## Day to day
+
+.PHONY: build
+build: ## build navarch, navarch-hub, navarch-agent and the demo into bin/
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch ./cmd/navarch
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-hub ./cmd/hub
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-agent ./cmd/agent
+	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-demo ./e2e/demo
+
+.PHONY: check
+check: lint $(GOTESTSUM) ## pass everything that needs no cluster
+	@$(GOTESTSUM) --format pkgname-and-test-fails -- -short ./...
+
+.PHONY: lint
+lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
+	@$(GOLANGCI_LINT) run ./...
+	@cd e2e/localcluster && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...
+
+.PHONY: bench
+bench: build members ## measure commit to applied on three members, with the floor in the same run
+	@go run ./e2e/bench
+
+.PHONY: members
+members: ## build the parts of a member cluster (minutes the first time, nothing after)
+	@e2e/localcluster/build.sh $(BIN)
+
+.PHONY: browser
+browser: ## find a Chromium for the dashboard's tests, or install Debian's
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; } \
+		|| { echo "the dashboard's tests need Chromium: install it with your package manager" >&2; exit 1; }
+
+.PHONY: clean
+clean: ## remove what make built and every local cluster
+	@if [ -x $(BIN)/localcluster ]; then for name in $$($(BIN)/localcluster list --quiet); do $(BIN)/localcluster down $$name; done; fi
+	@rm -rf $(BIN) out
+
+.PHONY: help
+help: ## show this
+	@awk 'BEGIN {FS = ":.*## "} /^## / {printf "\n%s\n", substr($$0, 4)} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(GOLANGCI_LINT):
+	@$(call tool,github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0,golangci-lint,$@)
+$(GOTESTSUM):
+	@$(call tool,gotest.tools/gotestsum@v1.13.0,gotestsum,$@)
+$(KUSTOMIZE):
+	@$(call tool,sigs.k8s.io/kustomize/kustomize/v5@v5.8.2,kustomize,$@)
+
+define tool
+echo "building $(2)"; dir=$$(mktemp -d); GOBIN=$$dir go install -ldflags '-s -w' $(1); mkdir -p $(BIN); mv $$dir/$(2) $(3); rmdir $$dir
+endef

@@ -1,0 +1,172 @@
+package agent
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/client-go/rest"
+
+	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/fetch"
+	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
+)
+
+// DefaultNamespace is where the agent keeps what it remembers.
+const DefaultNamespace = "navarch-system"
+
+// Config is what an agent needs to know. Cluster, Hub, HubKey, Credentials, REST and
+// Log are required.
+type Config struct {
+	Cluster     fleet.ClusterName
+	Hub         []string          // URLs of the hub's NATS server
+	HubKey      ed25519.PublicKey // that signs announcements
+	Credentials []byte            // NATS credentials file
+	CA          []byte            // PEM that the hub's certificate is checked against; default the system's
+	REST        *rest.Config      // of the cluster
+	Namespace   string            // default DefaultNamespace
+	Cache       string            // folder for content; empty: memory only
+	Listen      string            // address of metrics and probes; empty: none
+	Version     string
+	Log         *slog.Logger
+}
+
+// Run runs an agent until ctx ends. It returns early, with an error that says what
+// to do, only when it cannot start.
+func Run(ctx context.Context, c Config) error {
+	if c.Namespace == "" {
+		c.Namespace = DefaultNamespace
+	}
+	m := newMetrics()
+	c.REST = rest.CopyConfig(c.REST)
+	c.REST.Wrap(m.count)
+	group, ctx := errgroup.WithContext(ctx)
+	h, err := prepare(ctx, c)
+	if err != nil {
+		return err
+	}
+	conn, err := natsconn.Dial(natsconn.Config{
+		URL: strings.Join(c.Hub, ","), Credentials: c.Credentials, CA: c.CA,
+		InboxPrefix: wire.InboxPrefix(c.Cluster), Name: "agent " + string(c.Cluster), Log: c.Log,
+	})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	cache, err := fetch.NewCache(c.Cache)
+	if err != nil {
+		return err
+	}
+	accepted, err := h.inventory.Accepted(ctx)
+	if err != nil {
+		return err
+	}
+	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
+	reports := newReporter(conn, c.Log)
+	reconciler := newReconciler(c.Cluster, h, reports.tell, m, c.Log)
+	heart := newHeart(c, conn, h.fetcher, h.cluster)
+	accept := func(ctx context.Context, sealed []byte) error {
+		target, err := h.fetcher.Accept(ctx, sealed)
+		heart.beatSoon()
+		if err != nil {
+			return err
+		}
+		reconciler.aim(target)
+		h.inventory.Accept(target.Announcement)
+		return nil
+	}
+	if sealed, err := cache.Last(); err == nil && sealed != nil {
+		if err := accept(ctx, sealed); err != nil {
+			c.Log.Info("the kept announcement is of no use", "err", err)
+		}
+	}
+
+	if err := listen(ctx, c, m, group, conn); err != nil {
+		return err
+	}
+	group.Go(func() error { return reconciler.run(ctx) })
+	group.Go(func() error { return reports.run(ctx) })
+	group.Go(func() error { return heart.run(ctx) })
+	group.Go(func() error { return again(ctx, conn, reports, heart) })
+	group.Go(func() error {
+		return conn.Desired(ctx, c.Cluster, func(sealed []byte) error {
+			err := accept(ctx, sealed)
+			if err != nil && !errors.Is(err, fetch.ErrStale) && ctx.Err() == nil {
+				c.Log.Warn("announcement refused: the last accepted one stays", "err", err)
+			}
+			return err
+		})
+	})
+	c.Log.Info("agent started", "cluster", c.Cluster, "version", c.Version)
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// prepare connects to the cluster and reads what the agent remembers.
+func prepare(ctx context.Context, c Config) (*hands, error) {
+	client, err := apply.NewClient(c.REST)
+	if err != nil {
+		return nil, err
+	}
+	cluster, err := observe.WatchCluster(ctx, c.REST)
+	if err != nil {
+		return nil, err
+	}
+	inventory, err := apply.OpenInventory(ctx, c.REST, c.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	watcher, err := observe.NewWatcher(ctx, c.REST, apply.LabelApp, c.Log)
+	if err != nil {
+		return nil, err
+	}
+	return &hands{client: client, inventory: inventory, watcher: watcher, cluster: cluster}, nil
+}
+
+// again tells everything once more after every connection: the hub may have lost it.
+func again(ctx context.Context, conn *natsconn.Conn, reports *reporter, heart *heart) error {
+	seen := 0
+	for {
+		made, next := conn.Connects()
+		if made != seen {
+			seen = made
+			reports.again()
+			heart.beatSoon()
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-next:
+		}
+	}
+}
+
+// listen serves metrics and probes where an address is configured.
+func listen(ctx context.Context, c Config, m *metrics, group *errgroup.Group, conn *natsconn.Conn) error {
+	if c.Listen == "" {
+		return nil
+	}
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w (say --listen with another address, or with none)", c.Listen, err)
+	}
+	group.Go(func() error {
+		return m.serve(ctx, listener, func() error {
+			if !conn.Connected() {
+				return errors.New("not connected to the hub: the cluster is kept as it is")
+			}
+			return nil
+		})
+	})
+	return nil
+}

@@ -1,0 +1,230 @@
+package agent
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+// app is what the reconciler knows of one app.
+type app struct {
+	name     fleet.AppName
+	desired  fleet.DesiredApp // what the index says; zero unless wanted
+	revision string           // that brought desired
+	wanted   bool             // the index names the app
+	leaving  bool             // the index has a tombstone for it
+
+	record    apply.Record // as in the inventory
+	attempted wire.Applied
+	appliedAt time.Time
+	failure   error     // of the last attempt; nil when it succeeded
+	failures  int       // in a row
+	retryAt   time.Time // when to try again; zero: not waiting
+
+	work    *work                           // what is being done now; nil when nothing is
+	drifted map[fleet.ObjectID]bool         // seen to change, and not looked at yet
+	wishes  map[fleet.ObjectID]wish         // of the objects that this process applied
+	repairs map[fleet.ObjectID]*repairCount // of objects that somebody keeps changing
+}
+
+// wish is the metadata that an object was applied with.
+type wish struct {
+	labels, annotations map[string]string
+}
+
+// content is what the index wants of the app.
+func (a *app) content() fleet.Content { return a.desired.Content() }
+
+// current tells whether what the index wants was applied whole.
+func (a *app) current() bool {
+	return a.wanted && a.record.Overlay == a.desired.Overlay && a.record.Base == a.desired.Base
+}
+
+// orphaned tells whether the app is kept only because nobody said to remove it.
+func (a *app) orphaned() bool { return !a.wanted && !a.leaving && len(a.record.Objects) > 0 }
+
+// ready tells whether the app is current and all of its objects are well.
+func (a *app) ready(state states) bool {
+	if !a.current() || a.failure != nil {
+		return false
+	}
+	return !slices.ContainsFunc(a.record.Objects, func(item apply.Item) bool {
+		s, ok := state(item.ObjectID)
+		return !ok || s.Health != wire.Current
+	})
+}
+
+// states looks up objects as they were last seen.
+type states func(fleet.ObjectID) (observe.State, bool)
+
+// differs tells whether an object, as it was last seen, is not as it was applied.
+func (a *app) differs(item apply.Item, state observe.State, there bool) bool {
+	if !there {
+		return true
+	}
+	if state.Deleting || item.Version == "" {
+		return false
+	}
+	if state.Version != item.Version {
+		return true
+	}
+	w, known := a.wishes[item.ObjectID]
+	return known && (!contains(state.Labels, w.labels) || !contains(state.Annotations, w.annotations))
+}
+
+func contains(has, want map[string]string) bool {
+	for key, value := range want {
+		if has[key] != value {
+			return false
+		}
+	}
+	return true
+}
+
+// report is what to tell the hub of the app now.
+func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state states) wire.Report {
+	r := wire.Report{
+		Version:   wire.Version,
+		Cluster:   cluster,
+		App:       a.name,
+		Attempted: a.attempted,
+		Applied:   wire.Applied{Revision: a.record.Revision, Overlay: a.record.Overlay, Base: a.record.Base},
+		AppliedAt: a.appliedAt,
+		Removed:   a.leaving && len(a.record.Objects) == 0,
+		Held:      a.orphaned(),
+	}
+	for _, item := range a.record.Objects {
+		s, ok := state(item.ObjectID)
+		if !ok {
+			s = observe.State{Health: wire.NotFound}
+		}
+		r.Objects = append(r.Objects, wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message})
+	}
+	var failed *apply.ObjectError
+	for _, err := range flatten(a.failure) {
+		if !errors.As(err, &failed) {
+			continue
+		}
+		for i := range r.Objects {
+			if r.Objects[i].ObjectID == failed.ID {
+				r.Objects[i].Health, r.Objects[i].Message = wire.Failed, err.Error()
+			}
+		}
+	}
+	r.Conditions = a.conditions(waitsFor, r.Objects)
+	return r
+}
+
+// conditions are Ready, Reconciling and Stalled, in the order of their names.
+func (a *app) conditions(waitsFor []fleet.AppName, objects []wire.ObjectReport) []wire.Condition {
+	ready := wire.Condition{Type: wire.Ready, Status: "False"}
+	reconciling := wire.Condition{Type: wire.Reconciling, Status: "True"}
+	stalled := wire.Condition{Type: wire.Stalled, Status: "False", Reason: "Progressing"}
+	unwell, broken := worst(objects)
+	switch {
+	case a.orphaned():
+		ready.Reason, ready.Message = "Held", "the index names neither the app nor its removal: it is kept as it is"
+		reconciling.Status = "False"
+	case a.leaving:
+		ready.Reason, ready.Message = "Removing", fmt.Sprintf("%d objects are still there", len(a.record.Objects))
+		if len(a.record.Objects) == 0 {
+			ready.Reason, ready.Message = "Removed", "every object is gone"
+			reconciling.Status = "False"
+		}
+	case a.failure != nil:
+		ready.Reason, ready.Message = "ApplyFailed", bounded(a.failure)
+		if permanent(a.failure) {
+			reconciling.Status = "False"
+			stalled = wire.Condition{Type: wire.Stalled, Status: "True", Reason: "ApplyFailed", Message: ready.Message}
+		}
+	case len(waitsFor) > 0 && !a.current():
+		ready.Reason, ready.Message = "DependencyNotReady", "waits for "+join(waitsFor)
+	case !a.current() || a.work != nil && a.work.kind == applies:
+		ready.Reason, ready.Message = "Applying", "objects are being applied"
+	case broken:
+		ready.Reason, ready.Message = "Unhealthy", unwell
+		reconciling.Status = "False"
+		stalled = wire.Condition{Type: wire.Stalled, Status: "True", Reason: "Unhealthy", Message: unwell}
+	case unwell != "":
+		ready.Reason, ready.Message = "Progressing", unwell
+	default:
+		ready.Status, ready.Reason = "True", "Applied"
+		reconciling.Status = "False"
+		if fighting := a.fighting(); fighting != "" {
+			ready.Message = fighting
+		}
+	}
+	reconciling.Reason = ready.Reason
+	if stalled.Status == "False" {
+		stalled.Reason = ready.Reason
+	}
+	return []wire.Condition{ready, reconciling, stalled}
+}
+
+// worst returns what keeps the app from being well, and whether it failed.
+func worst(objects []wire.ObjectReport) (message string, failed bool) {
+	for _, o := range objects {
+		if o.Health == wire.Current {
+			continue
+		}
+		said := fmt.Sprintf("%s is %s", o.ObjectID, o.Health)
+		if o.Message != "" {
+			said += ": " + o.Message
+		}
+		if o.Health == wire.Failed {
+			return said, true
+		}
+		message = cmp.Or(message, said)
+	}
+	return message, false
+}
+
+// permanent tells whether nothing will change before somebody does something.
+func permanent(err error) bool {
+	return slices.ContainsFunc(flatten(err), apply.Permanent)
+}
+
+// flatten returns the errors that were joined into one.
+func flatten(err error) []error {
+	if err == nil {
+		return nil
+	}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart level by level
+		var flat []error
+		for _, each := range joined.Unwrap() {
+			flat = append(flat, flatten(each)...)
+		}
+		return flat
+	}
+	return []error{err}
+}
+
+// bounded gives the first errors of many, on one line.
+func bounded(err error) string {
+	const most = 3
+	all := flatten(err)
+	words := make([]string, 0, most)
+	for _, each := range all[:min(most, len(all))] {
+		words = append(words, strings.ReplaceAll(each.Error(), "\n", " "))
+	}
+	if more := len(all) - most; more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(words, "; ")
+}
+
+func join(names []fleet.AppName) string {
+	words := make([]string, len(names))
+	for i, name := range names {
+		words[i] = string(name)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,62 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/navarch/navarch/wire"
+)
+
+// acceptedName is the ConfigMap that remembers the last accepted announcement, so
+// that an agent that starts anew cannot be told an older one.
+const acceptedName = "navarch-accepted"
+
+// Accepted returns the last announcement that was remembered; the zero value where
+// there is none.
+func (i *Inventory) Accepted(ctx context.Context) (wire.Announcement, error) {
+	kept, err := i.maps.Get(ctx, acceptedName, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return wire.Announcement{}, nil
+	}
+	if err != nil {
+		return wire.Announcement{}, fmt.Errorf("read the accepted announcement: %w", err)
+	}
+	var accepted wire.Announcement
+	if err := json.Unmarshal([]byte(kept.Data["announcement"]), &accepted); err != nil {
+		return wire.Announcement{}, fmt.Errorf("read the accepted announcement in ConfigMap %q: %w (delete the ConfigMap to accept any)", acceptedName, err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.accepted, i.acceptedMap = accepted, kept
+	return accepted, nil
+}
+
+// Accept remembers an announcement. It is written with the next [Inventory.Flush].
+func (i *Inventory) Accept(a wire.Announcement) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if a != i.accepted {
+		i.accepted, i.acceptedDirty = a, true
+	}
+}
+
+func (i *Inventory) writeAccepted(ctx context.Context, a wire.Announcement, kept *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+	content, err := json.Marshal(a)
+	if err != nil {
+		return nil, err
+	}
+	next := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Name: acceptedName, Labels: map[string]string{"app.kubernetes.io/managed-by": "navarch"}},
+		Data:       map[string]string{"announcement": string(content)},
+	}
+	if kept == nil {
+		return i.maps.Create(ctx, next, metav1.CreateOptions{FieldManager: FieldManager})
+	}
+	next.ResourceVersion = kept.ResourceVersion
+	return i.maps.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
+}

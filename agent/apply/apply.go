@@ -1,0 +1,209 @@
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/navarch/navarch/fleet"
+)
+
+// What an object may say of itself.
+const (
+	// LabelApp names the app that an object belongs to. Its overlay puts it there.
+	LabelApp = "navarch.dev/app"
+	// AnnotationForce lets the agent delete the object and make it again when a field
+	// that cannot change has changed: value "enabled".
+	AnnotationForce = "navarch.dev/force"
+	// AnnotationPrune keeps the object when its app no longer has it: value "disabled".
+	AnnotationPrune = "navarch.dev/prune"
+)
+
+// ErrConflict means that an object belongs to another app.
+var ErrConflict = errors.New("it belongs to another app")
+
+// ObjectError is why one object could not be applied.
+type ObjectError struct {
+	ID  fleet.ObjectID
+	Err error
+}
+
+// Error gives the object and the API server's words.
+func (e *ObjectError) Error() string { return fmt.Sprintf("%s: %v%s", e.ID, e.Err, hint(e.Err)) }
+
+// Unwrap returns the API server's error.
+func (e *ObjectError) Unwrap() error { return e.Err }
+
+func hint(err error) string {
+	switch {
+	case meta.IsNoMatchError(err):
+		return " (the cluster does not know this kind: install its CustomResourceDefinition first, or list the app that does under dependsOn)"
+	case immutable(err):
+		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted and made again)"
+	case apierrors.IsForbidden(err):
+		return " (the agent's ServiceAccount has no right to this, or a policy of the cluster refuses it)"
+	}
+	return ""
+}
+
+func immutable(err error) bool {
+	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "immutable")
+}
+
+// Applied is one object that is in the cluster as it should be.
+type Applied struct {
+	ID   fleet.ObjectID
+	Hash string // of what was sent
+	Meta metav1.ObjectMeta
+}
+
+// Apply applies one object. Where a field that cannot change has changed and the
+// object allows it, the object is deleted and made again.
+func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
+	m, err := c.patch(ctx, o)
+	if err == nil || !immutable(err) || o.Annotations[AnnotationForce] != "enabled" {
+		return m, err
+	}
+	if err := c.replace(ctx, o); err != nil {
+		return m, err
+	}
+	return c.patch(ctx, o)
+}
+
+// replace deletes an object and waits until it is gone.
+func (c *Client) replace(ctx context.Context, o Object) error {
+	m, err := c.Look(ctx, o.Kind, o.ID)
+	if err != nil {
+		return ignoreAbsent(err)
+	}
+	if err := c.Delete(ctx, o.Kind, o.ID, m.UID); ignoreAbsent(err) != nil {
+		return err
+	}
+	return c.until(ctx, func() (bool, error) {
+		now, err := c.Look(ctx, o.Kind, o.ID)
+		return apierrors.IsNotFound(err) || err == nil && now.UID != m.UID, ignoreAbsent(err)
+	})
+}
+
+// ignoreAbsent returns err without the one that says that nothing is there.
+func ignoreAbsent(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
+}
+
+// until asks again, ten times a second, until the answer is yes, an error, or ctx ends.
+func (c *Client) until(ctx context.Context, ask func() (bool, error)) error {
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if yes, err := ask(); yes || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+		}
+	}
+}
+
+// ApplyAll applies what was built, stage by stage, but for the objects that are
+// there already as they should be. What is wrong with one object does not hold back
+// its siblings. It returns what was applied, and the errors of the rest joined, each
+// an [ObjectError].
+func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructured, there func(Object) bool) ([]Applied, error) {
+	var ready []Object
+	var unknown []*unstructured.Unstructured
+	var failures []error
+	for _, b := range built {
+		o, err := c.Prepare(b)
+		switch {
+		case err == nil && there(o):
+		case err == nil:
+			ready = append(ready, o)
+		case meta.IsNoMatchError(err):
+			unknown = append(unknown, b)
+		default:
+			failures = append(failures, &ObjectError{o.ID, err})
+		}
+	}
+	var applied []Applied
+	for _, stage := range Stages(ready) {
+		done, err := c.applyStage(ctx, stage)
+		applied = append(applied, done...)
+		failures = append(failures, err)
+		if err := c.established(ctx, stage); err != nil {
+			failures = append(failures, err)
+		}
+		if ctx.Err() != nil {
+			return applied, ctx.Err()
+		}
+	}
+	done, err := c.applyLate(ctx, unknown, definesKinds(ready))
+	return append(applied, done...), errors.Join(append(failures, err)...)
+}
+
+// applyLate applies objects whose kind was unknown. Where the app itself brought
+// definitions, the API server may take a moment to serve them.
+func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstructured, defined bool) ([]Applied, error) {
+	if len(unknown) == 0 {
+		return nil, nil
+	}
+	var late []Object
+	var failures []error
+	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	for _, b := range unknown {
+		var o Object
+		var err error
+		_ = c.until(wait, func() (bool, error) { // its own error says more than that time is up
+			o, err = c.Prepare(b)
+			return err == nil || !defined || !meta.IsNoMatchError(err), nil
+		})
+		if err != nil {
+			failures = append(failures, &ObjectError{o.ID, err})
+			continue
+		}
+		late = append(late, o)
+	}
+	applied, err := c.applyStage(ctx, late)
+	return applied, errors.Join(append(failures, err)...)
+}
+
+func definesKinds(objects []Object) bool {
+	return slices.ContainsFunc(objects, func(o Object) bool { return o.ID.Kind == "CustomResourceDefinition" })
+}
+
+// applyStage applies objects side by side.
+func (c *Client) applyStage(ctx context.Context, stage []Object) ([]Applied, error) {
+	metas := make([]metav1.ObjectMeta, len(stage))
+	failures := make([]error, len(stage))
+	var group sync.WaitGroup
+	for n, o := range stage {
+		group.Go(func() {
+			var err error
+			if metas[n], err = c.Apply(ctx, o); err != nil {
+				failures[n] = &ObjectError{o.ID, err}
+			}
+		})
+	}
+	group.Wait()
+	var applied []Applied
+	for n, o := range stage {
+		if failures[n] == nil {
+			applied = append(applied, Applied{o.ID, o.Hash(), metas[n]})
+		}
+	}
+	return applied, errors.Join(failures...)
+}

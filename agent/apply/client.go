@@ -1,0 +1,229 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/navarch/navarch/fleet"
+)
+
+// FieldManager is who the agent is to server-side apply.
+const FieldManager = "navarch-agent"
+
+// atOnce is how many requests are in flight: more do not make one API server faster.
+const atOnce = 16
+
+// metadataOnly asks for an answer without the object's body, which nobody reads.
+const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+
+// Client sends objects to the cluster's API server. It is for any number of
+// goroutines.
+type Client struct {
+	rest    rest.Interface
+	mapper  meta.RESTMapper
+	dynamic dynamic.Interface
+	slots   chan struct{}
+}
+
+// NewClient returns a client. The API server's own fairness is the only limit of
+// its rate; a server that asks to wait is waited for.
+func NewClient(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	http, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	raw, err := rest.UnversionedRESTClientForConfigAndClient(config, http)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	mapper, err := apiutil.NewDynamicRESTMapper(config, http)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the discovery of the API server: %w", err)
+	}
+	watching, err := dynamic.NewForConfigAndClient(config, http)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
+	}
+	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce)}, nil
+}
+
+// Kind is a kind of the cluster's API.
+type Kind struct {
+	schema.GroupVersionKind
+	Resource   schema.GroupVersionResource
+	Namespaced bool
+}
+
+// Kind finds out how the API serves a kind. An empty version is any.
+func (c *Client) Kind(group, version, kind string) (Kind, error) {
+	var versions []string
+	if version != "" {
+		versions = append(versions, version)
+	}
+	mapping, err := c.mapper.RESTMapping(schema.GroupKind{Group: group, Kind: kind}, versions...)
+	if err != nil {
+		return Kind{}, err
+	}
+	return Kind{
+		GroupVersionKind: mapping.GroupVersionKind,
+		Resource:         mapping.Resource,
+		Namespaced:       mapping.Scope.Name() == meta.RESTScopeNameNamespace,
+	}, nil
+}
+
+// path is where the API server serves an object.
+func (k Kind) path(namespace, name string) []string {
+	path := []string{"/api", k.Resource.Version}
+	if k.Resource.Group != "" {
+		path = []string{"/apis", k.Resource.Group, k.Resource.Version}
+	}
+	if k.Namespaced {
+		path = append(path, "namespaces", namespace)
+	}
+	path = append(path, k.Resource.Resource)
+	if name != "" {
+		path = append(path, name)
+	}
+	return path
+}
+
+// Object is an object ready to be applied: what it is and the bytes to send.
+type Object struct {
+	ID          fleet.ObjectID
+	Kind        Kind
+	Body        []byte
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+// Hash identifies what is sent of an object: the same bytes, the same hash.
+func (o Object) Hash() string { return fleet.DigestOf(o.Body).Hex()[:16] }
+
+// Prepare makes an object of what was built: its kind is looked up, and the
+// namespace is taken off a cluster-scoped object and put on a namespaced one that
+// has none.
+func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
+	gvk := built.GroupVersionKind()
+	kind, err := c.Kind(gvk.Group, gvk.Version, gvk.Kind)
+	if err != nil {
+		return Object{ID: idOf(built)}, err
+	}
+	built = built.DeepCopy()
+	switch {
+	case !kind.Namespaced:
+		built.SetNamespace("")
+	case built.GetNamespace() == "":
+		built.SetNamespace(metav1.NamespaceDefault)
+	}
+	unstructured.RemoveNestedField(built.Object, "status")
+	body, err := json.Marshal(built.Object)
+	if err != nil {
+		return Object{ID: idOf(built)}, fmt.Errorf("encode %s: %w", idOf(built), err)
+	}
+	return Object{ID: idOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
+}
+
+func idOf(o *unstructured.Unstructured) fleet.ObjectID {
+	gvk := o.GroupVersionKind()
+	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
+}
+
+// patch sends one server-side apply and returns the metadata of the result.
+func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
+	return c.send(ctx, c.rest.Patch(types.ApplyPatchType).
+		AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...).
+		Param("fieldManager", FieldManager).
+		Param("force", "true").
+		Body(o.Body))
+}
+
+// Look reads the metadata of an object.
+func (c *Client) Look(ctx context.Context, kind Kind, id fleet.ObjectID) (metav1.ObjectMeta, error) {
+	return c.send(ctx, c.rest.Get().AbsPath(kind.path(id.Namespace, id.Name)...))
+}
+
+// Delete deletes exactly the object with a UID; what depends on it is deleted by
+// the cluster afterwards.
+func (c *Client) Delete(ctx context.Context, kind Kind, id fleet.ObjectID, uid types.UID) error {
+	background := metav1.DeletePropagationBackground
+	options, err := json.Marshal(metav1.DeleteOptions{
+		TypeMeta:          metav1.TypeMeta{APIVersion: "v1", Kind: "DeleteOptions"},
+		PropagationPolicy: &background,
+		Preconditions:     &metav1.Preconditions{UID: &uid},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.send(ctx, c.rest.Delete().AbsPath(kind.path(id.Namespace, id.Name)...).SetHeader("Content-Type", "application/json").Body(options))
+	return err
+}
+
+// CreateNamespace creates a namespace unless it is there.
+func (c *Client) CreateNamespace(ctx context.Context, name string) error {
+	body, err := json.Marshal(map[string]any{
+		"apiVersion": "v1", "kind": "Namespace",
+		"metadata": map[string]any{"name": name, "labels": map[string]string{"app.kubernetes.io/created-by": "navarch"}},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.send(ctx, c.rest.Post().AbsPath("/api/v1/namespaces").Param("fieldManager", FieldManager).SetHeader("Content-Type", "application/json").Body(body))
+	if apierrors.IsAlreadyExists(err) {
+		return nil
+	}
+	return err
+}
+
+func (c *Client) send(ctx context.Context, request *rest.Request) (metav1.ObjectMeta, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return metav1.ObjectMeta{}, ctx.Err()
+	}
+	var answer metav1.PartialObjectMetadata
+	raw, err := request.SetHeader("Accept", metadataOnly+",application/json").Do(ctx).Raw()
+	if err != nil {
+		return metav1.ObjectMeta{}, readable(raw, err)
+	}
+	if err := json.Unmarshal(raw, &answer); err != nil {
+		return metav1.ObjectMeta{}, fmt.Errorf("decode the API server's answer: %w", err)
+	}
+	return answer.ObjectMeta, nil
+}
+
+// readable returns the API server's own words where an error hides them.
+func readable(raw []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" && status.Status == metav1.StatusFailure {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return err
+}
+
+// Permanent tells whether an error will come again until somebody changes
+// something: the object is wrong, or the agent may not do this.
+func Permanent(err error) bool {
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrConflict) {
+		return true
+	}
+	var status apierrors.APIStatus
+	return errors.As(err, &status) && status.Status().Code == http.StatusUnprocessableEntity
+}

@@ -1,0 +1,307 @@
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"maps"
+	"slices"
+	"strconv"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+// shards is how many ConfigMaps hold the inventory. It never changes: an app's
+// shard follows from its name.
+const shards = 8
+
+// Record is what the inventory says of one app.
+type Record struct {
+	// Overlay, Base and Revision are what was applied whole; empty before the first time.
+	Overlay  fleet.Digest `json:"overlay,omitempty"`
+	Base     fleet.Digest `json:"base,omitempty"`
+	Revision string       `json:"revision,omitempty"`
+	// Objects are all that may be in the cluster because of the app. They are written
+	// before the first of them is applied.
+	Objects []Item `json:"objects"` // by id
+}
+
+// Item is one object of a record.
+type Item struct {
+	fleet.ObjectID
+	// Version tells whether the object is still as it was applied; see [VersionOf].
+	// Empty before it was.
+	Version string `json:"version,omitempty"`
+	// Body identifies what was sent; see [Object.Hash]. Empty before anything was.
+	Body string `json:"body,omitempty"`
+}
+
+// VersionOf is what changes when somebody edits an object and stays when only its
+// status does: the generation where the API counts one, else the resource version.
+func VersionOf(m metav1.ObjectMeta) string {
+	if m.Generation != 0 {
+		return "g" + strconv.FormatInt(m.Generation, 10)
+	}
+	return "r" + m.ResourceVersion
+}
+
+// IDs returns the ids of a record's objects.
+func (r Record) IDs() []fleet.ObjectID {
+	ids := make([]fleet.ObjectID, len(r.Objects))
+	for i, item := range r.Objects {
+		ids[i] = item.ObjectID
+	}
+	return ids
+}
+
+// Inventory is what the agent has put into the cluster, app by app. Only what it
+// names is ever pruned. It lives in ConfigMaps, which are written by as few
+// requests as come together: while one write is on its way, others wait and share
+// the next. It is for any number of goroutines.
+type Inventory struct {
+	maps corev1client.ConfigMapInterface
+
+	mu      sync.Mutex
+	records map[fleet.AppName]Record
+	kept    [shards]*corev1.ConfigMap // as last written or read; nil where there is none
+	dirty   [shards]bool
+	flight  *flight // the write that is on its way; nil when none is
+	next    *flight // the one that waits for it
+
+	accepted      wire.Announcement // see Accept
+	acceptedMap   *corev1.ConfigMap // as last written or read; nil where there is none
+	acceptedDirty bool
+}
+
+// flight is one write of all dirty shards that several callers wait for.
+type flight struct {
+	done chan struct{}
+	err  error
+}
+
+// OpenInventory reads the inventory in a namespace.
+func OpenInventory(ctx context.Context, config *rest.Config, namespace string) (*Inventory, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	i := &Inventory{maps: clients.CoreV1().ConfigMaps(namespace), records: map[fleet.AppName]Record{}}
+	for shard := range shards {
+		kept, err := i.maps.Get(ctx, shardName(shard), metav1.GetOptions{})
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the inventory in namespace %q: %w", namespace, err)
+		}
+		i.kept[shard] = kept
+		for app, content := range kept.Data {
+			var record Record
+			if err := json.Unmarshal([]byte(content), &record); err != nil {
+				return nil, fmt.Errorf("read the inventory of app %q in ConfigMap %q: %w (restore it: without it nothing of the app is ever pruned)", app, kept.Name, err)
+			}
+			i.records[fleet.AppName(app)] = record
+		}
+	}
+	return i, nil
+}
+
+func shardName(shard int) string { return "navarch-inventory-" + strconv.Itoa(shard) }
+
+func shardOf(app fleet.AppName) int {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(app)) // a hash takes everything
+	return int(h.Sum32() % shards)
+}
+
+// Records returns what is recorded of every app.
+func (i *Inventory) Records() map[fleet.AppName]Record {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return maps.Clone(i.records)
+}
+
+// Record returns what is recorded of an app.
+func (i *Inventory) Record(app fleet.AppName) Record {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.records[app]
+}
+
+// Reserve adds objects to an app's record and returns when that is written. It
+// writes nothing when they are in there.
+func (i *Inventory) Reserve(ctx context.Context, app fleet.AppName, ids []fleet.ObjectID) error {
+	i.mu.Lock()
+	record, known := i.records[app]
+	have := make(map[fleet.ObjectID]bool, len(record.Objects))
+	for _, item := range record.Objects {
+		have[item.ObjectID] = true
+	}
+	items := slices.Clone(record.Objects)
+	for _, id := range ids {
+		if !have[id] {
+			items = append(items, Item{ObjectID: id})
+		}
+	}
+	if known && len(items) == len(record.Objects) && !i.dirty[shardOf(app)] {
+		i.mu.Unlock()
+		return nil
+	}
+	record.Objects = sorted(items)
+	i.records[app] = record
+	i.dirty[shardOf(app)] = true
+	i.mu.Unlock()
+	return i.Flush(ctx)
+}
+
+// Set replaces an app's record. It is written with the next [Inventory.Flush].
+func (i *Inventory) Set(app fleet.AppName, record Record) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	record.Objects = sorted(record.Objects)
+	i.records[app] = record
+	i.dirty[shardOf(app)] = true
+}
+
+// Forget removes an app's record. It is written with the next [Inventory.Flush].
+func (i *Inventory) Forget(app fleet.AppName) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	if _, known := i.records[app]; known {
+		delete(i.records, app)
+		i.dirty[shardOf(app)] = true
+	}
+}
+
+// Flush returns when everything that was recorded before is written.
+func (i *Inventory) Flush(ctx context.Context) error {
+	i.mu.Lock()
+	if !slices.Contains(i.dirty[:], true) && !i.acceptedDirty && i.flight == nil {
+		i.mu.Unlock()
+		return nil
+	}
+	if i.next == nil {
+		i.next = &flight{done: make(chan struct{})}
+	}
+	mine := i.next
+	if i.flight == nil {
+		i.depart(ctx)
+	}
+	i.mu.Unlock()
+	select {
+	case <-mine.done:
+		return mine.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// depart begins the next write. The caller holds the lock.
+func (i *Inventory) depart(ctx context.Context) {
+	i.flight, i.next = i.next, nil
+	now, dirty := i.flight, i.dirty
+	i.dirty = [shards]bool{}
+	wanted := i.content(dirty)
+	accepting, accepted, acceptedMap := i.acceptedDirty, i.accepted, i.acceptedMap
+	i.acceptedDirty = false
+	go func() {
+		ctx := context.WithoutCancel(ctx)
+		now.err = i.write(ctx, wanted)
+		if accepting && now.err == nil {
+			acceptedMap, now.err = i.writeAccepted(ctx, accepted, acceptedMap)
+		}
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		if now.err == nil {
+			i.acceptedMap = acceptedMap
+		} else {
+			i.acceptedDirty = i.acceptedDirty || accepting
+			for shard := range dirty {
+				i.dirty[shard] = i.dirty[shard] || dirty[shard]
+			}
+		}
+		close(now.done)
+		i.flight = nil
+		if i.next != nil {
+			i.depart(ctx)
+		}
+	}()
+}
+
+// content encodes the dirty shards. The caller holds the lock.
+func (i *Inventory) content(dirty [shards]bool) map[int]map[string]string {
+	content := map[int]map[string]string{}
+	for shard, is := range dirty {
+		if is {
+			content[shard] = map[string]string{}
+		}
+	}
+	for app, record := range i.records {
+		if apps, ok := content[shardOf(app)]; ok {
+			encoded, _ := json.Marshal(record) // strings only
+			apps[string(app)] = string(encoded)
+		}
+	}
+	return content
+}
+
+// ErrSecondAgent means that somebody else writes this agent's inventory.
+var ErrSecondAgent = errors.New("another agent writes the inventory of this cluster: stop one of the two")
+
+func (i *Inventory) write(ctx context.Context, content map[int]map[string]string) error {
+	group, ctx := errgroup.WithContext(ctx)
+	for shard, apps := range content {
+		group.Go(func() error {
+			i.mu.Lock()
+			kept := i.kept[shard]
+			i.mu.Unlock()
+			written, err := i.writeShard(ctx, shard, kept, apps)
+			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
+				return ErrSecondAgent
+			}
+			if err != nil {
+				return fmt.Errorf("write the inventory: %w", err)
+			}
+			i.mu.Lock()
+			defer i.mu.Unlock()
+			i.kept[shard] = written
+			return nil
+		})
+	}
+	return group.Wait()
+}
+
+func (i *Inventory) writeShard(ctx context.Context, shard int, kept *corev1.ConfigMap, apps map[string]string) (*corev1.ConfigMap, error) {
+	if kept == nil {
+		return i.maps.Create(ctx, &corev1.ConfigMap{
+			ObjectMeta: metav1.ObjectMeta{Name: shardName(shard), Labels: map[string]string{"app.kubernetes.io/managed-by": "navarch"}},
+			Data:       apps,
+		}, metav1.CreateOptions{FieldManager: FieldManager})
+	}
+	if maps.Equal(kept.Data, apps) {
+		return kept, nil
+	}
+	next := kept.DeepCopy()
+	next.Data = apps
+	return i.maps.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
+}
+
+func sorted(items []Item) []Item {
+	items = slices.Clone(items)
+	slices.SortFunc(items, func(a, b Item) int { return compareIDs(a.ObjectID, b.ObjectID) })
+	return items
+}

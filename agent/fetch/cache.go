@@ -1,0 +1,153 @@
+package fetch
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+
+	"github.com/klauspost/compress/zstd"
+
+	"github.com/navarch/navarch/fleet"
+)
+
+// Cache keeps content by digest: in memory as it was packed, and in a folder where
+// one is given, so that an agent that starts while the hub is away has what it
+// needs. It is for any number of goroutines.
+type Cache struct {
+	dir    string
+	writer *zstd.Encoder
+	reader *zstd.Decoder
+
+	mu     sync.Mutex
+	memory map[fleet.Digest][]byte // compressed, verified
+}
+
+// maxContent bounds what a compressed entry may become.
+const maxContent = 64 << 20
+
+// NewCache returns a cache over a folder, which is made; an empty dir keeps
+// everything in memory only.
+func NewCache(dir string) (*Cache, error) {
+	if dir != "" {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the cache folder: %w (the agent runs without one when --cache is empty)", err)
+		}
+	}
+	writer, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	if err != nil {
+		return nil, err
+	}
+	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContent))
+	if err != nil {
+		return nil, err
+	}
+	return &Cache{dir: dir, memory: map[fleet.Digest][]byte{}, writer: writer, reader: reader}, nil
+}
+
+// Has tells whether the content with a digest is here.
+func (c *Cache) Has(digest fleet.Digest) bool {
+	c.mu.Lock()
+	_, ok := c.memory[digest]
+	c.mu.Unlock()
+	if !ok {
+		_, ok = c.Get(digest)
+	}
+	return ok
+}
+
+// Get returns the content with a digest. What the folder holds is verified; content
+// that is damaged is as good as absent.
+func (c *Cache) Get(digest fleet.Digest) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	packed, ok := c.memory[digest]
+	if !ok && c.dir != "" {
+		var err error
+		packed, err = os.ReadFile(c.file(digest))
+		ok = err == nil
+	}
+	if !ok {
+		return nil, false
+	}
+	content, err := c.reader.DecodeAll(packed, nil)
+	if err != nil || fleet.DigestOf(content) != digest {
+		return nil, false
+	}
+	c.memory[digest] = packed
+	return content, true
+}
+
+// Put keeps content under its digest. It fails when the folder takes nothing more;
+// nothing is half kept.
+func (c *Cache) Put(digest fleet.Digest, content []byte) error {
+	packed := c.writer.EncodeAll(content, nil)
+	if c.dir != "" {
+		draft := c.file(digest) + ".new"
+		if err := os.WriteFile(draft, packed, 0o600); err != nil {
+			return fmt.Errorf("keep %s: %w (free space in the agent's cache folder)", digest.Short(), err)
+		}
+		if err := os.Rename(draft, c.file(digest)); err != nil {
+			return fmt.Errorf("keep %s: %w", digest.Short(), err)
+		}
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.memory[digest] = packed
+	return nil
+}
+
+// Keep forgets everything but the given content.
+func (c *Cache) Keep(live map[fleet.Digest]bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for digest := range c.memory {
+		if !live[digest] {
+			delete(c.memory, digest)
+		}
+	}
+	entries, err := os.ReadDir(c.dir)
+	if c.dir == "" || err != nil {
+		return
+	}
+	for _, entry := range entries {
+		if !live[fleet.Digest("sha256:"+entry.Name())] && entry.Name() != lastFile {
+			_ = os.Remove(filepath.Join(c.dir, entry.Name())) // it is only in the way
+		}
+	}
+}
+
+func (c *Cache) file(digest fleet.Digest) string { return filepath.Join(c.dir, digest.Hex()) }
+
+// lastFile holds the last accepted announcement, sealed.
+const lastFile = "announcement"
+
+// Remember keeps the sealed announcement that was accepted last.
+func (c *Cache) Remember(sealed []byte) error {
+	if c.dir == "" {
+		return nil
+	}
+	file := filepath.Join(c.dir, lastFile)
+	if known, err := os.ReadFile(file); err == nil && bytes.Equal(known, sealed) {
+		return nil
+	}
+	if err := os.WriteFile(file+".new", sealed, 0o600); err != nil {
+		return fmt.Errorf("keep the announcement: %w", err)
+	}
+	return os.Rename(file+".new", file)
+}
+
+// Last returns the sealed announcement that was accepted last, nil where none is known.
+func (c *Cache) Last() ([]byte, error) {
+	if c.dir == "" {
+		return nil, nil
+	}
+	sealed, err := os.ReadFile(filepath.Join(c.dir, lastFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return sealed, err
+}

@@ -1,0 +1,213 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/informers"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/navarch/navarch/wire"
+)
+
+// reported are the resources that facts speak of.
+var reported = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourcePods}
+
+// Cluster watches the facts of the cluster: its nodes, pods and namespaces. It is
+// for any number of goroutines.
+type Cluster struct {
+	version string
+	factory informers.SharedInformerFactory
+
+	mu         sync.Mutex
+	nodes      map[string]node
+	pods       map[string]corev1.PodPhase // by namespace and name
+	phases     map[corev1.PodPhase]int
+	namespaces map[string]bool // false: about to go
+	dirty      chan struct{}
+}
+
+type node struct {
+	ready                 bool
+	capacity, allocatable corev1.ResourceList
+}
+
+// WatchCluster begins to watch and returns when everything was seen once. It ends
+// with ctx.
+func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	config.ContentType = "application/vnd.kubernetes.protobuf"
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	version, err := clients.Discovery().ServerVersion()
+	if err != nil {
+		return nil, fmt.Errorf("ask the API server for its version: %w", err)
+	}
+	c := &Cluster{
+		version: version.GitVersion,
+		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
+		nodes:   map[string]node{}, pods: map[string]corev1.PodPhase{}, phases: map[corev1.PodPhase]int{},
+		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
+	}
+	core := c.factory.Core().V1()
+	for _, informer := range []cache.SharedIndexInformer{core.Nodes().Informer(), core.Pods().Informer(), core.Namespaces().Informer()} {
+		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    c.see,
+			UpdateFunc: func(_, o any) { c.see(o) },
+			DeleteFunc: c.lose,
+		}); err != nil {
+			return nil, err
+		}
+	}
+	c.factory.Start(ctx.Done())
+	for kind, synced := range c.factory.WaitForCacheSync(ctx.Done()) {
+		if !synced {
+			return nil, fmt.Errorf("watch %s: %w", kind, context.Cause(ctx))
+		}
+	}
+	return c, nil
+}
+
+// leanFact takes off an object what facts do not speak of.
+func leanFact(object any) (any, error) {
+	switch o := object.(type) {
+	case *corev1.Pod:
+		return &corev1.Pod{ObjectMeta: leanMeta(o.ObjectMeta), Status: corev1.PodStatus{Phase: o.Status.Phase}}, nil
+	case *corev1.Node:
+		var ready []corev1.NodeCondition
+		for _, condition := range o.Status.Conditions {
+			if condition.Type == corev1.NodeReady {
+				ready = append(ready, corev1.NodeCondition{Type: condition.Type, Status: condition.Status})
+			}
+		}
+		return &corev1.Node{ObjectMeta: leanMeta(o.ObjectMeta), Status: corev1.NodeStatus{
+			Capacity: o.Status.Capacity, Allocatable: o.Status.Allocatable, Conditions: ready,
+		}}, nil
+	case *corev1.Namespace:
+		return &corev1.Namespace{ObjectMeta: leanMeta(o.ObjectMeta), Status: o.Status}, nil
+	}
+	return object, nil
+}
+
+func leanMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: m.Namespace, Name: m.Name, UID: m.UID, ResourceVersion: m.ResourceVersion}
+}
+
+func (c *Cluster) see(object any) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch o := object.(type) {
+	case *corev1.Pod:
+		key := o.Namespace + "/" + o.Name
+		if before, ok := c.pods[key]; ok {
+			c.countPod(before, -1)
+		}
+		c.pods[key] = o.Status.Phase
+		c.countPod(o.Status.Phase, 1)
+	case *corev1.Node:
+		now := node{capacity: o.Status.Capacity, allocatable: o.Status.Allocatable}
+		now.ready = len(o.Status.Conditions) > 0 && o.Status.Conditions[0].Status == corev1.ConditionTrue
+		if reflect.DeepEqual(c.nodes[o.Name], now) {
+			return
+		}
+		c.nodes[o.Name] = now
+	case *corev1.Namespace:
+		c.namespaces[o.Name] = o.Status.Phase != corev1.NamespaceTerminating
+		return
+	}
+	c.signal()
+}
+
+func (c *Cluster) lose(object any) {
+	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = unknown.Obj
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch o := object.(type) {
+	case *corev1.Pod:
+		key := o.Namespace + "/" + o.Name
+		if before, ok := c.pods[key]; ok {
+			c.countPod(before, -1)
+			delete(c.pods, key)
+		}
+	case *corev1.Node:
+		delete(c.nodes, o.Name)
+	case *corev1.Namespace:
+		delete(c.namespaces, o.Name)
+	}
+	c.signal()
+}
+
+func (c *Cluster) countPod(phase corev1.PodPhase, by int) {
+	if c.phases[phase] += by; c.phases[phase] == 0 {
+		delete(c.phases, phase)
+	}
+}
+
+func (c *Cluster) signal() {
+	select {
+	case c.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// Dirty signals that the facts may have changed.
+func (c *Cluster) Dirty() <-chan struct{} { return c.dirty }
+
+// HasNamespace tells whether a namespace is there and not about to go.
+func (c *Cluster) HasNamespace(name string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.namespaces[name]
+}
+
+// Facts returns what is known of the cluster now.
+func (c *Cluster) Facts() wire.Facts {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	f := wire.Facts{Kubernetes: c.version, Nodes: len(c.nodes), Pods: map[string]int{}}
+	capacity, allocatable := corev1.ResourceList{}, corev1.ResourceList{}
+	for _, n := range c.nodes {
+		if n.ready {
+			f.NodesReady++
+		}
+		add(capacity, n.capacity)
+		add(allocatable, n.allocatable)
+	}
+	f.Capacity, f.Allocatable = quantities(capacity), quantities(allocatable)
+	for phase, count := range c.phases {
+		f.Pods[string(phase)] = count
+	}
+	return f
+}
+
+func add(sum, part corev1.ResourceList) {
+	for _, name := range reported {
+		if quantity, ok := part[name]; ok {
+			total := sum[name]
+			total.Add(quantity)
+			sum[name] = total
+		}
+	}
+}
+
+func quantities(list corev1.ResourceList) map[string]string {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(list))
+	for name, quantity := range list {
+		out[string(name)] = quantity.String()
+	}
+	return out
+}

@@ -1,0 +1,247 @@
+package observe
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"sync"
+
+	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/dynamicinformer"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+// State is an object of an app as it was last seen.
+type State struct {
+	Health      wire.Health
+	Message     string
+	Version     string // changes when somebody edits the object, not when its status does
+	Labels      map[string]string
+	Annotations map[string]string
+	Deleting    bool
+}
+
+// Change names an object that was seen to change, and its app. Without a name it
+// says that everything of the kind that is in the cluster has been seen.
+type Change struct {
+	ID  fleet.ObjectID
+	App fleet.AppName
+}
+
+// Watcher watches every object that carries an app's label, of the kinds that it is
+// told to follow. It keeps what health and drift need to know and nothing else. It
+// is for any number of goroutines.
+type Watcher struct {
+	label    string
+	dynamic  dynamic.Interface
+	metadata metadata.Interface
+	log      *slog.Logger
+	ctx      context.Context //nolint:containedctx // informers begin when a kind is followed and end with the watcher
+
+	mu      sync.Mutex
+	kinds   map[schema.GroupKind]cache.SharedIndexInformer
+	states  map[fleet.ObjectID]State
+	changes map[Change]bool
+	dirty   chan struct{} // one slot: changes is not empty
+}
+
+// NewWatcher returns a watcher of objects with a label. It ends with ctx.
+func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slog.Logger) (*Watcher, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1
+	objects, err := dynamic.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the watch of objects: %w", err)
+	}
+	metas, err := metadata.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare the watch of objects: %w", err)
+	}
+	return &Watcher{
+		label: label, dynamic: objects, metadata: metas, log: log, ctx: ctx,
+		kinds:   map[schema.GroupKind]cache.SharedIndexInformer{},
+		states:  map[fleet.ObjectID]State{},
+		changes: map[Change]bool{},
+		dirty:   make(chan struct{}, 1),
+	}, nil
+}
+
+// Follow begins to watch a kind, once.
+func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersionResource) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kinds[gvk.GroupKind()] != nil {
+		return
+	}
+	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.label }
+	var informer cache.SharedIndexInformer
+	if hasStatus(gvk.GroupKind()) {
+		informer = dynamicinformer.NewFilteredDynamicInformer(w.dynamic, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
+	} else {
+		informer = metadatainformer.NewFilteredMetadataInformer(w.metadata, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
+	}
+	w.kinds[gvk.GroupKind()] = informer
+	// Neither call fails before the informer has started.
+	_ = informer.SetTransform(lean)
+	_ = informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
+		w.log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
+	})
+	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { w.see(gvk, o) },
+		UpdateFunc: func(_, o any) { w.see(gvk, o) },
+		DeleteFunc: func(o any) { w.lose(gvk, o) },
+	})
+	go informer.Run(w.ctx.Done())
+	go func() {
+		if cache.WaitForCacheSync(w.ctx.Done(), informer.HasSynced) {
+			w.change(Change{ID: fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind}})
+		}
+	}()
+}
+
+// Synced tells whether everything of a kind that is in the cluster was seen.
+func (w *Watcher) Synced(group, kind string) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	informer := w.kinds[schema.GroupKind{Group: group, Kind: kind}]
+	return informer != nil && informer.HasSynced()
+}
+
+// State returns an object as it was last seen, and whether it was and is not gone.
+func (w *Watcher) State(id fleet.ObjectID) (State, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	s, ok := w.states[id]
+	return s, ok
+}
+
+// Dirty signals that there are changes to take.
+func (w *Watcher) Dirty() <-chan struct{} { return w.dirty }
+
+// Take returns what has changed since it was called last, in no order.
+func (w *Watcher) Take() []Change {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	taken := make([]Change, 0, len(w.changes))
+	for change := range w.changes {
+		taken = append(taken, change)
+	}
+	clear(w.changes)
+	return taken
+}
+
+// see takes in an object as it is now.
+func (w *Watcher) see(gvk schema.GroupVersionKind, object any) {
+	m, ok := object.(metav1.Object)
+	if !ok {
+		return
+	}
+	state := State{
+		Health: wire.Current, Version: version(m), Labels: m.GetLabels(), Annotations: m.GetAnnotations(),
+		Deleting: m.GetDeletionTimestamp() != nil,
+	}
+	if whole, ok := object.(*unstructured.Unstructured); ok {
+		state.Health, state.Message = health(whole)
+	} else if state.Deleting {
+		state.Health = wire.Terminating
+	}
+	w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { w.states[id] = state })
+}
+
+// lose takes in that an object is gone.
+func (w *Watcher) lose(gvk schema.GroupVersionKind, object any) {
+	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
+		object = unknown.Obj
+	}
+	if m, ok := object.(metav1.Object); ok {
+		w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { delete(w.states, id) })
+	}
+}
+
+func (w *Watcher) note(id fleet.ObjectID, m metav1.Object, keep func(fleet.ObjectID)) {
+	w.mu.Lock()
+	keep(id)
+	w.mu.Unlock()
+	w.change(Change{ID: id, App: fleet.AppName(m.GetLabels()[w.label])})
+}
+
+func (w *Watcher) change(c Change) {
+	w.mu.Lock()
+	w.changes[c] = true
+	w.mu.Unlock()
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+}
+
+func idOf(gvk schema.GroupVersionKind, m metav1.Object) fleet.ObjectID {
+	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
+}
+
+// version is the generation where the API counts one, else the resource version.
+func version(m metav1.Object) string {
+	if m.GetGeneration() != 0 {
+		return "g" + strconv.FormatInt(m.GetGeneration(), 10)
+	}
+	return "r" + m.GetResourceVersion()
+}
+
+// health is what kstatus says of an object.
+func health(object *unstructured.Unstructured) (wire.Health, string) {
+	result, err := status.Compute(object)
+	if err != nil {
+		return wire.Unknown, err.Error()
+	}
+	h := wire.Health(result.Status)
+	if h == wire.Current {
+		return h, ""
+	}
+	return h, result.Message
+}
+
+// lean takes off an object what neither health nor drift looks at.
+func lean(object any) (any, error) {
+	m, ok := object.(metav1.Object)
+	if !ok {
+		return object, nil
+	}
+	m.SetManagedFields(nil)
+	if annotations := m.GetAnnotations(); annotations["kubectl.kubernetes.io/last-applied-configuration"] != "" {
+		delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
+		m.SetAnnotations(annotations)
+	}
+	if whole, ok := object.(*unstructured.Unstructured); ok {
+		unstructured.RemoveNestedField(whole.Object, "spec", "template")
+		unstructured.RemoveNestedField(whole.Object, "spec", "versions")
+		unstructured.RemoveNestedField(whole.Object, "data")
+	}
+	return object, nil
+}
+
+// hasStatus tells whether objects of a kind can be anything but Current.
+func hasStatus(gk schema.GroupKind) bool {
+	switch gk.Group {
+	case "rbac.authorization.k8s.io", "admissionregistration.k8s.io", "scheduling.k8s.io", "storage.k8s.io", "coordination.k8s.io", "discovery.k8s.io":
+		return false
+	case "networking.k8s.io":
+		return gk.Kind != "NetworkPolicy" && gk.Kind != "IngressClass"
+	case "":
+		switch gk.Kind {
+		case "ConfigMap", "Secret", "ServiceAccount", "LimitRange", "Endpoints", "Event", "PodTemplate":
+			return false
+		}
+	}
+	return true
+}

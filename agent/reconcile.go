@@ -1,0 +1,439 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/fetch"
+	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+const (
+	// flushAfter is how long the outcome of applying may wait to be written into the
+	// inventory. An agent that dies before has to apply those apps again.
+	flushAfter = 500 * time.Millisecond
+	retryFirst = time.Second
+	retryMost  = time.Minute
+	// lingering is how often to look at objects that take their time to go.
+	lingering = 5 * time.Second
+)
+
+// reconciler decides what to do for which app. Only its run method touches its
+// fields.
+type reconciler struct {
+	cluster fleet.ClusterName
+	hands   *hands
+	tell    func(wire.Report)
+	metrics *metrics
+	log     *slog.Logger
+
+	apps    map[fleet.AppName]*app
+	target  fetch.Target
+	known   bool // target was set
+	targets chan fetch.Target
+	results chan result
+	flushAt time.Time // zero: nothing to write
+	batch   *batch
+}
+
+func newReconciler(cluster fleet.ClusterName, h *hands, tell func(wire.Report), m *metrics, log *slog.Logger) *reconciler {
+	r := &reconciler{
+		cluster: cluster, hands: h, tell: tell, metrics: m, log: log,
+		apps:    map[fleet.AppName]*app{},
+		targets: make(chan fetch.Target, 1),
+		results: make(chan result, 64),
+	}
+	for name, record := range h.inventory.Records() {
+		r.app(name).record = record
+		for _, item := range record.Objects {
+			if kind, err := h.client.Kind(item.Group, "", item.Kind); err == nil {
+				h.watcher.Follow(kind.GroupVersionKind, kind.Resource)
+			}
+		}
+	}
+	return r
+}
+
+// aim sets what the cluster should run. A target that was not looked at yet is
+// replaced.
+func (r *reconciler) aim(target fetch.Target) {
+	for {
+		select {
+		case r.targets <- target:
+			return
+		case <-r.targets:
+		}
+	}
+}
+
+// run reconciles until ctx ends. What is being done then is cut off, and the
+// inventory is written.
+func (r *reconciler) run(ctx context.Context) error {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		timer.Reset(r.pause(time.Now()))
+		select {
+		case <-ctx.Done():
+			return r.stop(ctx)
+		case target := <-r.targets:
+			r.retarget(target)
+		case done := <-r.results:
+			r.finish(done, time.Now())
+		case <-r.hands.watcher.Dirty():
+			r.notice(r.hands.watcher.Take())
+		case <-timer.C:
+		}
+		r.start(ctx, time.Now())
+		r.flush(ctx, time.Now())
+	}
+}
+
+// stop waits for what is being done and writes the inventory.
+func (r *reconciler) stop(ctx context.Context) error {
+	for _, a := range r.apps {
+		if a.work != nil {
+			a.work.cancel()
+		}
+	}
+	for slices.ContainsFunc(slices.Collect(maps.Values(r.apps)), func(a *app) bool { return a.work != nil }) {
+		r.finish(<-r.results, time.Now())
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	return r.hands.inventory.Flush(last)
+}
+
+func (r *reconciler) app(name fleet.AppName) *app {
+	a := r.apps[name]
+	if a == nil {
+		a = &app{name: name, drifted: map[fleet.ObjectID]bool{}, wishes: map[fleet.ObjectID]wish{}, repairs: map[fleet.ObjectID]*repairCount{}}
+		r.apps[name] = a
+	}
+	return a
+}
+
+// retarget takes in what the cluster should run from now on.
+func (r *reconciler) retarget(target fetch.Target) {
+	if r.known && r.target.Announcement == target.Announcement {
+		return
+	}
+	r.target, r.known, r.batch = target, true, &batch{}
+	named := map[fleet.AppName]bool{}
+	for _, desired := range target.Index.Apps {
+		named[desired.Name] = true
+		r.want(r.app(desired.Name), desired, target.Revision)
+	}
+	for _, tombstone := range target.Index.Tombstones {
+		named[tombstone.App] = true
+		a := r.app(tombstone.App)
+		if !a.leaving {
+			a.wanted, a.leaving, a.failure, a.retryAt = false, true, nil, time.Time{}
+			r.interrupt(a)
+		}
+		r.report(a)
+	}
+	for name, a := range r.apps {
+		if named[name] {
+			continue
+		}
+		a.wanted, a.leaving = false, false
+		r.interrupt(a)
+		if len(a.record.Objects) == 0 && a.work == nil {
+			delete(r.apps, name)
+			continue
+		}
+		r.report(a)
+	}
+}
+
+// want takes in what the index says of one app.
+func (r *reconciler) want(a *app, desired fleet.DesiredApp, revision string) {
+	same := a.wanted && a.content() == desired.Content() && a.desired.Namespace == desired.Namespace
+	a.leaving = false
+	if same {
+		a.desired = desired // its dependencies may differ
+		return
+	}
+	a.wanted, a.desired, a.revision = true, desired, revision
+	a.failure, a.failures, a.retryAt = nil, 0, time.Time{}
+	if a.current() {
+		a.attempted = wire.Applied{Revision: a.record.Revision, Overlay: desired.Overlay, Base: desired.Base}
+	}
+	r.interrupt(a)
+	r.report(a)
+}
+
+// interrupt cuts off what is being done for an app, at the next object.
+func (r *reconciler) interrupt(a *app) {
+	if a.work != nil {
+		a.work.cancel()
+	}
+}
+
+// notice takes in that objects were seen to change.
+func (r *reconciler) notice(changes []observe.Change) {
+	touched := map[*app]bool{}
+	for _, change := range changes {
+		if change.ID.Name == "" { // everything of the kind was seen for the first time
+			for _, a := range r.apps {
+				for _, item := range a.record.Objects {
+					if item.Group == change.ID.Group && item.Kind == change.ID.Kind {
+						a.drifted[item.ObjectID] = true
+						touched[a] = true
+					}
+				}
+			}
+			continue
+		}
+		if a := r.apps[change.App]; a != nil {
+			a.drifted[change.ID] = true
+			touched[a] = true
+		}
+	}
+	for a := range touched {
+		if a.leaving {
+			a.retryAt = time.Time{}
+		}
+		r.report(a)
+	}
+}
+
+// start begins whatever can be done now.
+func (r *reconciler) start(ctx context.Context, now time.Time) {
+	var begun []*work
+	for _, a := range r.apps {
+		if w := r.next(a, now); w != nil {
+			begun = append(begun, w)
+		}
+	}
+	for _, w := range begun {
+		if w.kind == applies {
+			w.batch.waiting.Add(1)
+		}
+	}
+	for _, w := range begun {
+		a := r.apps[w.app]
+		a.work = w
+		work, cancel := context.WithCancel(ctx)
+		w.cancel = cancel
+		if w.kind == applies {
+			a.attempted = wire.Applied{Revision: a.revision, Overlay: a.desired.Overlay, Base: a.desired.Base}
+			r.report(a)
+		}
+		go func() {
+			defer cancel()
+			r.results <- r.hands.do(work, w)
+		}()
+	}
+	for _, a := range r.apps {
+		if a.work != nil && a.work.kind == applies && len(r.waitsFor(a)) == 0 {
+			a.work.open()
+		}
+	}
+}
+
+// open lets work go on that waits for dependencies.
+func (w *work) open() {
+	select {
+	case <-w.gate:
+	default:
+		close(w.gate)
+	}
+}
+
+// next returns what to do for an app now, nil where there is nothing.
+func (r *reconciler) next(a *app, now time.Time) *work {
+	if !r.known || a.work != nil || now.Before(a.retryAt) {
+		return nil
+	}
+	w := &work{app: a.name, desired: a.desired, record: a.record, batch: r.batch}
+	switch {
+	case a.leaving && len(a.record.Objects) > 0:
+		w.kind = removes
+		return w
+	case a.wanted && (!a.current() || a.failure != nil):
+		w.kind, w.gate = applies, make(chan struct{})
+		return w
+	case a.current() && len(a.drifted) > 0:
+		if w.mend = r.broken(a, now); len(w.mend) > 0 {
+			w.kind = mends
+			return w
+		}
+	}
+	return nil
+}
+
+// broken returns the objects of a current app that somebody changed or deleted, and
+// takes them off the list of those to look at.
+func (r *reconciler) broken(a *app, now time.Time) []fleet.ObjectID {
+	var broken []fleet.ObjectID
+	for _, item := range a.record.Objects {
+		if !a.drifted[item.ObjectID] {
+			continue
+		}
+		state, there := r.hands.watcher.State(item.ObjectID)
+		if !there && !r.hands.watcher.Synced(item.Group, item.Kind) {
+			continue // it comes again when everything was seen
+		}
+		if a.differs(item, state, there) {
+			if !a.mayRepair(item.ObjectID, now) {
+				a.retryAt = now.Add(repairWindow)
+				continue
+			}
+			broken = append(broken, item.ObjectID)
+		}
+	}
+	clear(a.drifted)
+	return broken
+}
+
+// waitsFor returns the apps that an app depends on and that are not ready.
+func (r *reconciler) waitsFor(a *app) []fleet.AppName {
+	var waits []fleet.AppName
+	for _, name := range a.desired.DependsOn {
+		if on := r.apps[name]; on == nil || !on.ready(r.hands.watcher.State) {
+			waits = append(waits, name)
+		}
+	}
+	return waits
+}
+
+// finish takes in what came of work.
+func (r *reconciler) finish(done result, now time.Time) {
+	w := done.work
+	a := r.apps[w.app]
+	a.work = nil
+	// The inventory may hold what the work reserved.
+	a.record = r.hands.inventory.Record(w.app)
+	maps.Copy(a.wishes, done.wishes)
+	switch w.kind {
+	case removes:
+		r.finishRemoval(a, done, now)
+	case mends:
+		r.metrics.repaired(len(done.applied))
+		r.keep(a, done, a.record.IDs())
+		r.settle(a, done.err, now)
+	case applies:
+		if done.err == nil {
+			a.record.Overlay, a.record.Base, a.record.Revision = w.desired.Overlay, w.desired.Base, a.attempted.Revision
+			a.appliedAt = now
+			r.keep(a, done, slices.Concat(done.objects, done.remains))
+		} else {
+			r.keep(a, done, a.record.IDs())
+		}
+		r.metrics.applied(len(done.applied), done.err)
+		r.settle(a, done.err, now)
+	}
+	r.report(a)
+	for _, other := range r.apps {
+		if slices.Contains(other.desired.DependsOn, a.name) {
+			r.report(other)
+		}
+	}
+}
+
+// keep records the objects that an app has by now.
+func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
+	known := make(map[fleet.ObjectID]apply.Item, len(a.record.Objects))
+	for _, item := range a.record.Objects {
+		known[item.ObjectID] = item
+	}
+	for _, applied := range done.applied {
+		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+	}
+	items := make([]apply.Item, 0, len(ids))
+	for _, id := range ids {
+		item := known[id]
+		item.ObjectID = id
+		items = append(items, item)
+	}
+	a.record.Objects = items
+	r.hands.inventory.Set(a.name, a.record)
+	a.record = r.hands.inventory.Record(a.name)
+	r.flushSoon()
+}
+
+// settle decides when to try again.
+func (r *reconciler) settle(a *app, err error, now time.Time) {
+	if err == nil {
+		a.failure, a.failures = nil, 0
+		return
+	}
+	if errors.Is(err, context.Canceled) {
+		return
+	}
+	a.failure = err
+	a.failures++
+	a.retryAt = now.Add(backoff(a.failures))
+	r.log.Warn("app not applied", "app", a.name, "revision", a.attempted.Revision, "attempt", a.failures, "err", bounded(err))
+}
+
+// backoff doubles from attempt to attempt.
+func backoff(attempt int) time.Duration {
+	return min(retryMost, retryFirst<<min(attempt-1, 10))
+}
+
+func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
+	if len(done.objects) == 0 && done.err == nil {
+		a.record = apply.Record{}
+		r.hands.inventory.Forget(a.name)
+		r.flushSoon()
+		if !a.wanted && !a.leaving {
+			delete(r.apps, a.name)
+		}
+		return
+	}
+	r.keep(a, done, done.objects)
+	r.settle(a, done.err, now)
+	if done.err == nil {
+		a.retryAt = now.Add(lingering)
+	}
+}
+
+// report tells the hub how an app does.
+func (r *reconciler) report(a *app) {
+	if r.known {
+		r.tell(a.report(r.cluster, r.waitsFor(a), r.hands.watcher.State))
+	}
+}
+
+func (r *reconciler) flushSoon() {
+	if r.flushAt.IsZero() {
+		r.flushAt = time.Now().Add(flushAfter)
+	}
+}
+
+// flush writes the inventory when it is time.
+func (r *reconciler) flush(ctx context.Context, now time.Time) {
+	if r.flushAt.IsZero() || now.Before(r.flushAt) {
+		return
+	}
+	r.flushAt = time.Time{}
+	go func() {
+		if err := r.hands.inventory.Flush(ctx); err != nil && ctx.Err() == nil {
+			r.log.Error("inventory not written: it is tried again with the next change", "err", err)
+		}
+	}()
+}
+
+// pause is how long nothing is to be done by itself.
+func (r *reconciler) pause(now time.Time) time.Duration {
+	pause := time.Hour
+	for _, a := range r.apps {
+		if a.work == nil && a.retryAt.After(now) {
+			pause = min(pause, a.retryAt.Sub(now))
+		}
+	}
+	if !r.flushAt.IsZero() {
+		pause = min(pause, r.flushAt.Sub(now))
+	}
+	return max(pause, time.Millisecond)
+}

@@ -1,0 +1,126 @@
+package agent
+
+import (
+	"context"
+	"log/slog"
+	"reflect"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
+)
+
+const (
+	// settleReports is how close together two rounds of reports may be. The first
+	// change goes out at once, what follows within this time goes out together.
+	settleReports = 200 * time.Millisecond
+	reportsAtOnce = 16
+)
+
+// reporter tells the hub the last word on every app, and again after every
+// connection. What it could not tell it keeps.
+type reporter struct {
+	conn *natsconn.Conn
+	log  *slog.Logger
+
+	mu     sync.Mutex
+	last   map[fleet.AppName]wire.Report // the last word
+	unsent map[fleet.AppName]bool
+	dirty  chan struct{} // one slot: unsent is not empty
+}
+
+func newReporter(conn *natsconn.Conn, log *slog.Logger) *reporter {
+	return &reporter{
+		conn: conn, log: log,
+		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1),
+	}
+}
+
+// tell makes r the last word on its app. A report that says nothing new is not sent.
+func (p *reporter) tell(r wire.Report) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	before, known := p.last[r.App]
+	r.Time = before.Time
+	if known && reflect.DeepEqual(before, r) {
+		return
+	}
+	r.Time = time.Now().UTC()
+	p.last[r.App] = r
+	p.unsent[r.App] = true
+	p.signal()
+}
+
+func (p *reporter) signal() {
+	select {
+	case p.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// again marks everything as unsent.
+func (p *reporter) again() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for app := range p.last {
+		p.unsent[app] = true
+	}
+	p.signal()
+}
+
+// run sends reports until ctx ends.
+func (p *reporter) run(ctx context.Context) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-p.dirty:
+		}
+		p.send(ctx)
+		settle := time.NewTimer(settleReports)
+		select {
+		case <-ctx.Done():
+			settle.Stop()
+			return ctx.Err()
+		case <-settle.C:
+		}
+	}
+}
+
+// send sends what is unsent. What fails is unsent again, and goes out with the next
+// connection.
+func (p *reporter) send(ctx context.Context) {
+	p.mu.Lock()
+	reports := make([]wire.Report, 0, len(p.unsent))
+	for app := range p.unsent {
+		reports = append(reports, p.last[app])
+	}
+	clear(p.unsent)
+	p.mu.Unlock()
+	var group errgroup.Group
+	group.SetLimit(reportsAtOnce)
+	for _, r := range reports {
+		group.Go(func() error {
+			if err := p.conn.Report(ctx, r); err != nil {
+				p.log.Debug("report not sent", "app", r.App, "err", err)
+				p.mu.Lock()
+				p.unsent[r.App] = true
+				p.mu.Unlock()
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // every error was kept above
+}
+
+// forget drops what is no longer of any concern.
+func (p *reporter) forget(app fleet.AppName) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.last, app)
+	delete(p.unsent, app)
+}

@@ -1,0 +1,230 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/fetch"
+	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/fleet"
+)
+
+// The kinds of work.
+type workKind int
+
+const (
+	applies workKind = iota // brings an app to what is desired
+	mends                   // applies single objects again
+	removes                 // takes an app out
+)
+
+// work is one thing that is being done for one app. Its result comes back on the
+// reconciler's channel, exactly once.
+type work struct {
+	kind    workKind
+	app     fleet.AppName
+	desired fleet.DesiredApp
+	record  apply.Record     // as it was when the work began
+	mend    []fleet.ObjectID // objects to apply again
+	cancel  context.CancelFunc
+	gate    chan struct{} // closed when everything that the app depends on is ready
+	batch   *batch        // of the apps that one announcement changed
+}
+
+// batch lets nobody prune before every app that the same announcement changed has
+// reserved its objects, so that an object that moves between apps is never deleted.
+type batch struct{ waiting sync.WaitGroup }
+
+// result is what came of work.
+type result struct {
+	work    *work
+	err     error
+	applied []apply.Applied
+	wishes  map[fleet.ObjectID]wish
+	// objects are all of the app's by now; after removing, those that are still there.
+	objects []fleet.ObjectID
+	remains []fleet.ObjectID // of an apply: no longer wanted, and still there
+}
+
+// hands carry out work. They are for any number of goroutines.
+type hands struct {
+	client    *apply.Client
+	inventory *apply.Inventory
+	fetcher   *fetch.Fetcher
+	watcher   *observe.Watcher
+	cluster   *observe.Cluster
+}
+
+// do carries out one piece of work.
+func (h *hands) do(ctx context.Context, w *work) result {
+	switch w.kind {
+	case mends:
+		return h.mend(ctx, w)
+	case removes:
+		return h.remove(ctx, w)
+	}
+	return h.apply(ctx, w)
+}
+
+// apply brings an app to what is desired: build, reserve, wait for dependencies,
+// apply, and prune after everything was applied.
+func (h *hands) apply(ctx context.Context, w *work) (r result) {
+	r.work = w
+	arrive := sync.OnceFunc(w.batch.waiting.Done)
+	defer arrive()
+	built, err := h.fetcher.Build(w.desired)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	r.wishes, r.objects = h.follow(built)
+	if r.err = h.inventory.Reserve(ctx, w.app, r.objects); r.err != nil {
+		return r
+	}
+	arrive()
+	select {
+	case <-w.gate:
+	case <-ctx.Done():
+		r.err = ctx.Err()
+		return r
+	}
+	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
+		return r
+	}
+	if r.applied, r.err = h.client.ApplyAll(ctx, built, h.there(w)); r.err != nil {
+		return r
+	}
+	gone := h.superfluous(w, r.objects)
+	if len(gone) == 0 {
+		return r
+	}
+	w.batch.waiting.Wait()
+	gone = h.notElsewhere(w.app, gone)
+	r.remains, r.err = h.client.Prune(ctx, w.app, gone)
+	return r
+}
+
+// follow begins to watch the kinds of what was built. It returns the ids as the
+// cluster has them, and what the objects' metadata should hold.
+func (h *hands) follow(built []*unstructured.Unstructured) (map[fleet.ObjectID]wish, []fleet.ObjectID) {
+	wishes := make(map[fleet.ObjectID]wish, len(built))
+	ids := make([]fleet.ObjectID, 0, len(built))
+	for _, b := range built {
+		o, err := h.client.Prepare(b)
+		if err == nil {
+			h.watcher.Follow(o.Kind.GroupVersionKind, o.Kind.Resource)
+		}
+		ids = append(ids, o.ID)
+		wishes[o.ID] = wish{labels: b.GetLabels(), annotations: b.GetAnnotations()}
+	}
+	return wishes, ids
+}
+
+// makeNamespaces creates the namespaces that objects need and that are not there,
+// but for those that the app brings itself.
+func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstructured.Unstructured) error {
+	needed, brought := map[string]bool{}, map[string]bool{}
+	if own != "" {
+		needed[own] = true
+	}
+	for _, b := range built {
+		if b.GetKind() == "Namespace" && b.GroupVersionKind().Group == "" {
+			brought[b.GetName()] = true
+		} else if b.GetNamespace() != "" {
+			needed[b.GetNamespace()] = true
+		}
+	}
+	for name := range needed {
+		if brought[name] || h.cluster.HasNamespace(name) {
+			continue
+		}
+		if err := h.client.CreateNamespace(ctx, name); err != nil {
+			return fmt.Errorf("create namespace %q: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// there returns whether an object is in the cluster as it was applied before, from
+// the same bytes.
+func (h *hands) there(w *work) func(apply.Object) bool {
+	items := make(map[fleet.ObjectID]apply.Item, len(w.record.Objects))
+	for _, item := range w.record.Objects {
+		items[item.ObjectID] = item
+	}
+	return func(o apply.Object) bool {
+		item := items[o.ID]
+		if item.Body == "" || item.Body != o.Hash() {
+			return false
+		}
+		state, seen := h.watcher.State(o.ID)
+		return seen && !state.Deleting && state.Version == item.Version &&
+			contains(state.Labels, o.Labels) && contains(state.Annotations, o.Annotations)
+	}
+}
+
+// superfluous returns what the inventory names and the app no longer has.
+func (h *hands) superfluous(w *work, wanted []fleet.ObjectID) []fleet.ObjectID {
+	keep := make(map[fleet.ObjectID]bool, len(wanted))
+	for _, id := range wanted {
+		keep[id] = true
+	}
+	var gone []fleet.ObjectID
+	for _, item := range w.record.Objects {
+		if !keep[item.ObjectID] {
+			gone = append(gone, item.ObjectID)
+		}
+	}
+	return gone
+}
+
+// notElsewhere leaves out what another app has by now.
+func (h *hands) notElsewhere(app fleet.AppName, ids []fleet.ObjectID) []fleet.ObjectID {
+	owned := map[fleet.ObjectID]bool{}
+	for name, record := range h.inventory.Records() {
+		if name != app {
+			for _, item := range record.Objects {
+				owned[item.ObjectID] = true
+			}
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id fleet.ObjectID) bool { return owned[id] })
+}
+
+// mend applies single objects of a current app again.
+func (h *hands) mend(ctx context.Context, w *work) (r result) {
+	r.work = w
+	built, err := h.fetcher.Build(w.desired)
+	if err != nil {
+		r.err = err
+		return r
+	}
+	broken := make(map[fleet.ObjectID]bool, len(w.mend))
+	for _, id := range w.mend {
+		broken[id] = true
+	}
+	r.wishes, _ = h.follow(built)
+	built = slices.DeleteFunc(built, func(b *unstructured.Unstructured) bool {
+		o, err := h.client.Prepare(b)
+		return err == nil && !broken[o.ID]
+	})
+	if r.err = h.makeNamespaces(ctx, "", built); r.err == nil {
+		r.applied, r.err = h.client.ApplyAll(ctx, built, func(apply.Object) bool { return false })
+	}
+	return r
+}
+
+// remove takes an app out of the cluster.
+func (h *hands) remove(ctx context.Context, w *work) (r result) {
+	r.work = w
+	if w.batch != nil {
+		w.batch.waiting.Wait()
+	}
+	r.objects, r.err = h.client.Prune(ctx, w.app, h.notElsewhere(w.app, w.record.IDs()))
+	return r
+}

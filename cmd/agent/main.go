@@ -1,0 +1,126 @@
+// Command navarch-agent keeps a member cluster at what its hub announces.
+package main
+
+import (
+	"context"
+	"crypto/ed25519"
+	"encoding/base64"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/yaml"
+
+	"github.com/navarch/navarch/agent"
+	"github.com/navarch/navarch/fleet"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	config, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = agent.Run(ctx, config)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1) //nolint:gocritic // the process ends; there is no signal left to stop
+	}
+}
+
+// parse turns flags and the folder of the install manifest's Secret into a
+// configuration.
+func parse(args []string) (agent.Config, error) {
+	c := agent.Config{Version: version}
+	var dir, kubeconfig, level string
+	flags := flag.NewFlagSet("navarch-agent", flag.ContinueOnError)
+	flags.StringVar(&dir, "config", "/etc/navarch", "folder with agent.yaml, nats.creds and ca.crt, as the install manifest mounts it")
+	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: the ServiceAccount of this pod")
+	flags.StringVar(&c.Namespace, "namespace", agent.DefaultNamespace, "namespace where the agent keeps its inventory")
+	flags.StringVar(&c.Cache, "cache", "", "folder that keeps content for a start without the hub; default: memory only")
+	flags.StringVar(&c.Listen, "listen", ":8081", "address of metrics and probes; empty: none")
+	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		return c, err
+	}
+	if flags.NArg() > 0 {
+		return c, fmt.Errorf("unexpected argument %q: navarch-agent takes flags only", flags.Arg(0))
+	}
+	var severity slog.Level
+	if err := severity.UnmarshalText([]byte(level)); err != nil {
+		return c, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+	}
+	c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: severity}))
+	klog.SetSlogLogger(slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: max(severity, slog.LevelWarn)})))
+	if err := readConfig(&c, dir); err != nil {
+		return c, err
+	}
+	var err error
+	if c.REST, err = restConfig(kubeconfig); err != nil {
+		return c, fmt.Errorf("find the cluster's API server: %w (run in a pod, or say --kubeconfig)", err)
+	}
+	c.REST.UserAgent = "navarch-agent/" + version
+	return c, nil
+}
+
+func restConfig(kubeconfig string) (*rest.Config, error) {
+	if kubeconfig == "" {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.BuildConfigFromFlags("", kubeconfig)
+}
+
+// readConfig reads what the install manifest's Secret holds.
+func readConfig(c *agent.Config, dir string) error {
+	const hint = "render the manifest again with `navarch install agent`"
+	read := func(name string) ([]byte, error) {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, fmt.Errorf("read the agent's configuration: %w (%s)", err, hint)
+		}
+		return content, nil
+	}
+	content, err := read("agent.yaml")
+	if err != nil {
+		return err
+	}
+	var said struct {
+		Cluster string   `json:"cluster"`
+		Hub     []string `json:"hub"`
+		HubKey  string   `json:"hubKey"`
+	}
+	file := filepath.Join(dir, "agent.yaml")
+	if err := yaml.UnmarshalStrict(content, &said); err != nil {
+		return fmt.Errorf("read %s: %w (%s)", file, err, hint)
+	}
+	if c.Cluster, err = fleet.ParseClusterName(said.Cluster); err != nil {
+		return fmt.Errorf("read %s: cluster: %w", file, err)
+	}
+	if c.Hub = said.Hub; len(c.Hub) == 0 {
+		return fmt.Errorf("read %s: hub: no URL given (%s)", file, hint)
+	}
+	key, err := base64.StdEncoding.DecodeString(said.HubKey)
+	if err != nil || len(key) != ed25519.PublicKeySize {
+		return fmt.Errorf("read %s: hubKey: want %d bytes in base64 (%s)", file, ed25519.PublicKeySize, hint)
+	}
+	c.HubKey = key
+	if c.Credentials, err = read("nats.creds"); err != nil {
+		return err
+	}
+	c.CA, err = read("ca.crt")
+	return err
+}

@@ -1,0 +1,92 @@
+// Command navarch-hub watches a fleet repository and tells every member cluster
+// what to run.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/navarch/navarch/hub"
+)
+
+// version is set by the linker.
+var version = "dev"
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	config, err := parse(os.Args[1:])
+	if errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	if err == nil {
+		err = hub.Run(ctx, config)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "Error:", err)
+		os.Exit(1) //nolint:gocritic // the process ends; there is no signal left to stop
+	}
+}
+
+// parse turns flags into a configuration. Secrets come from files or the
+// environment, never from flags, which every process on the machine can read.
+func parse(args []string) (hub.Config, error) {
+	var c hub.Config
+	var hosts, passwordFile, webhookFile, level string
+	flags := flag.NewFlagSet("navarch-hub", flag.ContinueOnError)
+	flags.StringVar(&c.Repository.URL, "repo", "", "URL of the fleet repository (required)")
+	flags.StringVar(&c.Repository.Branch, "branch", "main", "branch to deploy")
+	flags.StringVar(&c.Repository.Username, "git-username", "", "user name for the Git server")
+	flags.StringVar(&passwordFile, "git-password-file", "", "file with the password or token for the Git server")
+	flags.DurationVar(&c.Repository.Poll, "poll", hub.DefaultPoll, "how often to look at the repository when no webhook tells")
+	flags.StringVar(&webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks at /webhook; none: no webhooks")
+	flags.StringVar(&c.Data, "data", "/var/lib/navarch", "folder for what can be derived again")
+	flags.StringVar(&c.Identity, "identity", "/etc/navarch/identity", "folder of the hub's keys, made when it is empty: back it up")
+	flags.StringVar(&c.Listen, "listen", hub.DefaultListen, "address of the dashboard, API and metrics")
+	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
+	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one")
+	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
+	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	if err := flags.Parse(args); err != nil {
+		return hub.Config{}, err
+	}
+	if flags.NArg() > 0 {
+		return hub.Config{}, fmt.Errorf("unexpected argument %q: navarch-hub takes flags only", flags.Arg(0))
+	}
+	var severity slog.Level
+	if err := severity.UnmarshalText([]byte(level)); err != nil {
+		return hub.Config{}, fmt.Errorf("--log-level %q: want debug, info, warn or error", level)
+	}
+	c.Version = version
+	c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: severity}))
+	if hosts != "" {
+		c.NATS.Hosts = strings.Split(hosts, ",")
+	}
+	var err error
+	if c.Repository.Password, err = secret(passwordFile, "NAVARCH_GIT_PASSWORD"); err != nil {
+		return hub.Config{}, fmt.Errorf("--git-password-file: %w", err)
+	}
+	if c.WebhookSecret, err = secret(webhookFile, "NAVARCH_WEBHOOK_SECRET"); err != nil {
+		return hub.Config{}, fmt.Errorf("--webhook-secret-file: %w", err)
+	}
+	return c, nil
+}
+
+// secret reads a secret from a file, or from the environment where no file is named.
+func secret(file, variable string) (string, error) {
+	if file == "" {
+		return os.Getenv(variable), nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(content)), nil
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/enrol"
+)
+
+func newInstall() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "install",
+		GroupID: "other",
+		Short:   "Print what installs a hub or an agent",
+		Long: `Print what installs a hub or the agent of a member cluster.
+
+Nothing is installed by this command itself: it prints manifests, which you read
+and apply. The hub comes first, because it has the identity that every agent
+is bound to.`,
+		Example: `  # a hub in a cluster
+  navarch install hub --repo https://git.example.com/fleet.git --host hub.example.com --identity ./identity | kubectl apply --server-side -f -
+
+  # a hub on a machine without Kubernetes
+  navarch install hub --systemd --repo https://git.example.com/fleet.git --host hub.example.com > navarch-hub.service
+
+  # the agent of one member cluster
+  navarch install agent --cluster eu-1 --hub tls://hub.example.com:4222 --identity ./identity | kubectl --context eu-1 apply --server-side -f -`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newInstallHub(), newInstallAgent())
+	return cmd
+}
+
+// checkNamespace checks the flag --namespace.
+func checkNamespace(cmd *cobra.Command, namespace string) error {
+	if _, err := fleet.ParseClusterName(namespace); err != nil { // the same rule
+		return usageError{cmd.CommandPath(), fmt.Errorf("--namespace %q is not a DNS label", namespace)}
+	}
+	return nil
+}
+
+// checkHubURL checks one URL under which agents reach a hub.
+func checkHubURL(cmd *cobra.Command, raw string) error {
+	wrong := func(why string) error {
+		return usageError{cmd.CommandPath(), fmt.Errorf("--hub %q: %s, as in tls://hub.example.com:4222", raw, why)}
+	}
+	u, err := url.Parse(raw)
+	switch {
+	case err != nil || u.Host == "":
+		return wrong("want a URL")
+	case u.Scheme != "tls":
+		return wrong("agents connect with TLS only")
+	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
+		return wrong("want scheme, host and port only")
+	}
+	if host, port, err := net.SplitHostPort(u.Host); err != nil || host == "" || port == "" {
+		return wrong("want a host and a port")
+	}
+	return nil
+}
+
+// hasIdentity tells whether there is the identity of a hub in dir.
+func hasIdentity(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, enrol.FileName))
+	return !errors.Is(err, os.ErrNotExist)
+}

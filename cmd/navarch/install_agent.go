@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/manifests"
+)
+
+type installAgent struct {
+	cluster, identity, image, namespace string
+	hubs                                []string
+}
+
+func newInstallAgent() *cobra.Command {
+	var o installAgent
+	cmd := &cobra.Command{
+		Use:   "agent --cluster NAME --hub tls://HOST:PORT --identity DIR",
+		Short: "Print the manifest of one cluster's agent",
+		Long: `Print the manifest that installs the agent of one member cluster.
+
+The agent only connects outwards, to the URLs given with --hub, and obeys only
+the hub whose identity folder is given with --identity: it pins that hub's
+certificate authority and signing key. The manifest holds a credential that is
+good for this one cluster; apply it, and keep it as you keep a password.
+
+The name of the cluster is the one that it has in the fleet repository.`,
+		Example: `  # install the agent of cluster eu-1
+  navarch install agent --cluster eu-1 --hub tls://hub.example.com:4222 --identity ./identity | kubectl --context eu-1 apply --server-side -f -
+
+  # two ways to the same hub, and an image from a registry of your own
+  navarch install agent --cluster edge-1 --hub tls://hub.example.com:4222 --hub tls://10.0.0.7:4222 --identity ./identity --image registry.example.com/navarch-agent:v1
+
+  # read it before you apply it
+  navarch install agent --cluster eu-1 --hub tls://hub.example.com:4222 --identity ./identity | less`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.cluster, "cluster", "", "name of the cluster in the fleet repository (required)")
+	flags.StringArrayVar(&o.hubs, "hub", nil, "URL under which this cluster reaches the hub's NATS; may be repeated (required)")
+	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
+	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
+	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
+	return cmd
+}
+
+func (o installAgent) run(cmd *cobra.Command) error {
+	switch {
+	case o.cluster == "":
+		return needFlag(cmd, "cluster", "eu-1")
+	case len(o.hubs) == 0:
+		return needFlag(cmd, "hub", "tls://hub.example.com:4222")
+	case o.identity == "":
+		return needFlag(cmd, "identity", "./identity")
+	}
+	cluster, err := fleet.ParseClusterName(o.cluster)
+	if err != nil {
+		return usageError{cmd.CommandPath(), err}
+	}
+	for _, hub := range o.hubs {
+		if err := checkHubURL(cmd, hub); err != nil {
+			return err
+		}
+	}
+	if err := checkNamespace(cmd, o.namespace); err != nil {
+		return err
+	}
+	// A new identity here would make an agent that no hub can speak to.
+	if !hasIdentity(o.identity) {
+		return fmt.Errorf("there is no identity in %q: name the folder that `navarch install hub --identity` made, or that of the hub's machine", o.identity)
+	}
+	identity, err := enrol.Open(o.identity)
+	if err != nil {
+		return err
+	}
+	credentials, err := identity.AgentCredentials(cluster)
+	if err != nil {
+		return err
+	}
+	manifest, err := manifests.Agent(manifests.AgentConfig{
+		Cluster:     o.cluster,
+		Hub:         o.hubs,
+		HubKey:      identity.PublicKey(),
+		Credentials: credentials,
+		CA:          identity.CA(),
+		Image:       o.image,
+		Namespace:   o.namespace,
+	})
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(manifest)
+	return err
+}

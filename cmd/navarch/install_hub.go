@@ -1,0 +1,176 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/manifests"
+)
+
+type installHub struct {
+	repo, branch, username, passwordFile, webhookFile string
+	hosts                                             []string
+	identity, image, namespace                        string
+	systemd                                           bool
+}
+
+func newInstallHub() *cobra.Command {
+	var o installHub
+	cmd := &cobra.Command{
+		Use:   "hub --repo URL --host HOST (--identity DIR | --systemd)",
+		Short: "Print the manifest or the systemd unit of a hub",
+		Long: `Print the manifest that installs a hub in a cluster or, with --systemd, a unit
+for a machine without Kubernetes.
+
+A hub has an identity: the keys that sign what it announces and that admit its
+agents. It is made in the folder given with --identity, if that is empty, and
+goes into a Secret of its own, apart from the hub's data volume: the volume may
+be lost and is filled again from Git, but agents obey no other identity. Back
+the folder up and keep it as you keep a root password. With --systemd the hub
+makes its identity on its own machine, in /etc/navarch/identity.
+
+Agents reach the hub under the names given with --host.`,
+		Example: `  # a hub in a cluster, for a public repository
+  navarch install hub --repo https://git.example.com/fleet.git --host hub.example.com --identity ./identity | kubectl apply --server-side -f -
+
+  # a private repository that tells the hub about every push
+  navarch install hub --repo https://git.example.com/fleet.git --git-username deploy --git-password-file ./token \
+      --webhook-secret-file ./webhook-secret --host hub.example.com --identity ./identity > hub.yaml
+
+  # a hub on a machine without Kubernetes
+  navarch install hub --systemd --repo https://git.example.com/fleet.git --branch live --host hub.example.com > navarch-hub.service`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&o.repo, "repo", "", "URL of the fleet repository, without a password in it (required)")
+	flags.StringVar(&o.branch, "branch", "main", "branch to deploy")
+	flags.StringVar(&o.username, "git-username", "", "user name for the Git server")
+	flags.StringVar(&o.passwordFile, "git-password-file", "", "file with the password or token for the Git server")
+	flags.StringVar(&o.webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks; none: the hub polls")
+	flags.StringArrayVar(&o.hosts, "host", nil, "name or address under which agents reach the hub; may be repeated (required)")
+	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub, made when it is empty (required without --systemd)")
+	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-hub:"+imageTag(), "image of the hub")
+	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the hub")
+	flags.BoolVar(&o.systemd, "systemd", false, "print a systemd unit instead of a manifest")
+	return cmd
+}
+
+func (o installHub) run(cmd *cobra.Command) error {
+	config, err := o.config(cmd)
+	if err != nil {
+		return err
+	}
+	if o.systemd {
+		return o.printUnit(cmd, config)
+	}
+	if config.GitPassword, err = readSecret("git-password-file", o.passwordFile); err != nil {
+		return err
+	}
+	if config.WebhookSecret, err = readSecret("webhook-secret-file", o.webhookFile); err != nil {
+		return err
+	}
+	if config.Identity, err = o.makeIdentity(cmd); err != nil {
+		return err
+	}
+	manifest, err := manifests.Hub(config)
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(manifest)
+	return err
+}
+
+// config checks the flags.
+func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
+	switch {
+	case o.repo == "":
+		return manifests.HubConfig{}, needFlag(cmd, "repo", "https://git.example.com/fleet.git")
+	case len(o.hosts) == 0:
+		return manifests.HubConfig{}, needFlag(cmd, "host", "hub.example.com")
+	case o.identity == "" && !o.systemd:
+		return manifests.HubConfig{}, needFlag(cmd, "identity", "./identity")
+	}
+	if err := checkRepo(o.repo); err != nil {
+		return manifests.HubConfig{}, usageError{cmd.CommandPath(), err}
+	}
+	if err := checkNamespace(cmd, o.namespace); err != nil {
+		return manifests.HubConfig{}, err
+	}
+	config := manifests.HubConfig{
+		Repo: o.repo, Branch: o.branch, GitUsername: o.username,
+		Hosts: o.hosts, Image: o.image, Namespace: o.namespace,
+	}
+	if _, err := manifests.Unit(config); err != nil {
+		return manifests.HubConfig{}, usageError{cmd.CommandPath(), err}
+	}
+	return config, nil
+}
+
+// checkRepo refuses what a hub would refuse once it is installed.
+func checkRepo(repo string) error {
+	u, err := url.Parse(repo)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+		return errors.New("--repo is no URL of http or https: hubs fetch with these, as in --repo https://git.example.com/fleet.git")
+	}
+	if u.User != nil {
+		return errors.New("--repo has a credential in it, which everybody could read in the list of processes: use --git-username and --git-password-file")
+	}
+	return nil
+}
+
+// printUnit prints the unit. What would be lost in it is refused.
+func (o installHub) printUnit(cmd *cobra.Command, config manifests.HubConfig) error {
+	for _, flag := range []string{"identity", "git-password-file", "webhook-secret-file", "image", "namespace"} {
+		if cmd.Flags().Changed(flag) {
+			return usageError{cmd.CommandPath(), fmt.Errorf("--%s has no meaning with --systemd: the unit says where the hub's machine keeps it", flag)}
+		}
+	}
+	unit, err := manifests.Unit(config)
+	if err != nil {
+		return err
+	}
+	_, err = cmd.OutOrStdout().Write(unit)
+	return err
+}
+
+// makeIdentity returns the file of the identity by its name. It makes an identity
+// where there is none yet.
+func (o installHub) makeIdentity(cmd *cobra.Command) (map[string][]byte, error) {
+	made := !hasIdentity(o.identity)
+	if _, err := enrol.Open(o.identity); err != nil {
+		return nil, err
+	}
+	if made {
+		cmd.PrintErrf("made the hub's identity in %s: back it up, `navarch install agent` needs it, and no agent obeys another\n", o.identity)
+	}
+	content, err := os.ReadFile(filepath.Join(o.identity, enrol.FileName))
+	if err != nil {
+		return nil, fmt.Errorf("read the hub's identity: %w", err)
+	}
+	return map[string][]byte{enrol.FileName: content}, nil
+}
+
+// readSecret reads a secret from the file that a flag names, if it names one.
+func readSecret(flag, file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return "", fmt.Errorf("--%s: %w", flag, err)
+	}
+	secret := strings.TrimSpace(string(content))
+	if secret == "" {
+		return "", fmt.Errorf("--%s %q: the file is empty", flag, file)
+	}
+	return secret, nil
+}

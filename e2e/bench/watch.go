@@ -1,0 +1,102 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/metadata"
+	"k8s.io/client-go/metadata/metadatainformer"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/navarch/navarch/e2e/env"
+)
+
+// kinds are those of the measured apps.
+var kinds = []schema.GroupVersionResource{
+	{Version: "v1", Resource: "serviceaccounts"},
+	{Version: "v1", Resource: "services"},
+	{Group: "apps", Version: "v1", Resource: "deployments"},
+	{Group: "networking.k8s.io", Version: "v1", Resource: "ingresses"},
+}
+
+// watcher sees the marks of a member's objects as they change. It is independent
+// of the agent and of what the agent says.
+type watcher struct {
+	mu    sync.Mutex
+	marks map[string]string // kind, namespace and name -> mark
+	dirty chan struct{}     // one slot
+}
+
+func watch(ctx context.Context, m *env.Member) (*watcher, error) {
+	client, err := metadata.NewForConfig(m.Config)
+	if err != nil {
+		return nil, err
+	}
+	w := &watcher{marks: map[string]string{}, dirty: make(chan struct{}, 1)}
+	factory := metadatainformer.NewSharedInformerFactory(client, 0)
+	for _, kind := range kinds {
+		see := func(object any) {
+			if meta, ok := object.(*metav1.PartialObjectMetadata); ok {
+				w.see(kind.Resource+"/"+meta.Namespace+"/"+meta.Name, meta.Annotations["mark"])
+			}
+		}
+		_, err := factory.ForResource(kind).Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    see,
+			UpdateFunc: func(_, object any) { see(object) },
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	factory.Start(ctx.Done())
+	for kind, ok := range factory.WaitForCacheSync(ctx.Done()) {
+		if !ok {
+			return nil, fmt.Errorf("watch %s of cluster %q: the cache did not fill", kind.Resource, m.Name)
+		}
+	}
+	return w, nil
+}
+
+func (w *watcher) see(key, mark string) {
+	w.mu.Lock()
+	w.marks[key] = mark
+	w.mu.Unlock()
+	select {
+	case w.dirty <- struct{}{}:
+	default:
+	}
+}
+
+// all waits until every object of the named apps in a namespace carries mark, and
+// returns when that was.
+func (w *watcher) all(ctx context.Context, namespace string, names []string, mark string) (time.Time, error) {
+	for {
+		missing := w.missing(namespace, names, mark)
+		if missing == 0 {
+			return time.Now(), nil
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("%d objects never got mark %q: %w", missing, mark, ctx.Err())
+		case <-w.dirty:
+		}
+	}
+}
+
+func (w *watcher) missing(namespace string, names []string, mark string) int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	missing := 0
+	for _, name := range names {
+		for _, kind := range kinds {
+			if w.marks[kind.Resource+"/"+namespace+"/"+name] != mark {
+				missing++
+			}
+		}
+	}
+	return missing
+}

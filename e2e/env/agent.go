@@ -1,0 +1,114 @@
+package env
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/yaml"
+)
+
+// Agent is the agent of one member. It runs beside the member's API server, with
+// exactly the rights that its install manifest gives its ServiceAccount.
+type Agent struct {
+	*Program
+	Member *Member
+	args   []string
+	dir    string
+	path   string
+}
+
+// InstallAgent applies what `navarch install agent` prints to the member, all but
+// the Deployment, and starts the agent's process with the Secret that it brought.
+// Its state and logs go below dir.
+func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, error) {
+	dir = filepath.Join(dir, "agent-"+m.Name)
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	install := exec.CommandContext(ctx, h.tools.Navarch, "install", "agent", "--cluster", m.Name, "--hub", h.NATSURL, "--identity", h.Identity)
+	var stderr bytes.Buffer
+	install.Stderr = &stderr
+	manifest, err := install.Output()
+	if err != nil {
+		return nil, fmt.Errorf("navarch install agent: %w\n%s", err, stderr.String())
+	}
+	if err := applyManifest(ctx, m, manifest, dir); err != nil {
+		return nil, err
+	}
+	kubeconfig := filepath.Join(dir, "kubeconfig")
+	if err := m.kubeconfigAs(ctx, "navarch-system", "navarch-agent", kubeconfig); err != nil {
+		return nil, err
+	}
+	port, err := freePort()
+	if err != nil {
+		return nil, err
+	}
+	a := &Agent{Member: m, dir: dir, path: h.tools.Agent, args: []string{
+		"--config", dir, "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", port),
+	}}
+	return a, a.Start()
+}
+
+// Start starts the agent's process, after Kill or Stop too.
+func (a *Agent) Start() error {
+	program, err := start(a.dir, "agent-"+a.Member.Name, a.path, a.args...)
+	a.Program = program
+	return err
+}
+
+// applyManifest applies every object of a manifest but Deployments, and writes the
+// content of its Secrets as files into dir, as a kubelet would mount them.
+func applyManifest(ctx context.Context, m *Member, manifest []byte, dir string) error {
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("read the agent's manifest: %w", err)
+		}
+		if len(object.Object) == 0 || object.GetKind() == "Deployment" {
+			continue
+		}
+		if err := m.apply(ctx, object); err != nil {
+			return err
+		}
+		if object.GetKind() != "Secret" {
+			continue
+		}
+		files, err := secretFiles(object)
+		if err != nil {
+			return err
+		}
+		for name, content := range files {
+			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+func secretFiles(secret *unstructured.Unstructured) (map[string][]byte, error) {
+	files := map[string][]byte{}
+	plain, _, _ := unstructured.NestedStringMap(secret.Object, "stringData")
+	for name, content := range plain {
+		files[name] = []byte(content)
+	}
+	encoded, _, _ := unstructured.NestedStringMap(secret.Object, "data")
+	for name, content := range encoded {
+		decoded, err := base64.StdEncoding.DecodeString(content)
+		if err != nil {
+			return nil, fmt.Errorf("read key %q of Secret %q: %w", name, secret.GetName(), err)
+		}
+		files[name] = decoded
+	}
+	return files, nil
+}

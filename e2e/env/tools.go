@@ -1,0 +1,56 @@
+package env
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Tools are the programs that an environment is made of.
+type Tools struct {
+	Hub, Agent, Navarch string
+	// Localcluster starts member clusters. Kustomize is the stock tool; empty where
+	// there is none.
+	Localcluster, Kustomize string
+}
+
+// Build builds our own programs into dir and finds the others: localcluster by
+// NAVARCH_LOCALCLUSTER, kustomize by NAVARCH_KUSTOMIZE, as make sets them.
+func Build(ctx context.Context, dir string) (Tools, error) {
+	t := Tools{
+		Hub:          filepath.Join(dir, "navarch-hub"),
+		Agent:        filepath.Join(dir, "navarch-agent"),
+		Navarch:      filepath.Join(dir, "navarch"),
+		Localcluster: os.Getenv("NAVARCH_LOCALCLUSTER"),
+		Kustomize:    os.Getenv("NAVARCH_KUSTOMIZE"),
+	}
+	if _, err := os.Stat(t.Localcluster); t.Localcluster == "" || err != nil {
+		return Tools{}, errors.New("there is no localcluster to start members with: run `make members` and set NAVARCH_LOCALCLUSTER, or use make")
+	}
+	for name, pkg := range map[string]string{t.Hub: "hub", t.Agent: "agent", t.Navarch: "navarch"} {
+		build := exec.CommandContext(ctx, "go", "build", "-o", name, "github.com/navarch/navarch/cmd/"+pkg)
+		if out, err := build.CombinedOutput(); err != nil {
+			return Tools{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
+		}
+	}
+	return t, nil
+}
+
+// Installed returns the programs that make has built into dir.
+func Installed(dir string) (Tools, error) {
+	t := Tools{
+		Hub:          filepath.Join(dir, "navarch-hub"),
+		Agent:        filepath.Join(dir, "navarch-agent"),
+		Navarch:      filepath.Join(dir, "navarch"),
+		Localcluster: filepath.Join(dir, "localcluster"),
+	}
+	for _, program := range []string{t.Hub, t.Agent, t.Navarch, t.Localcluster} {
+		if _, err := os.Stat(program); err != nil {
+			return Tools{}, fmt.Errorf("find %s: %w (run `make build members`)", filepath.Base(program), err)
+		}
+	}
+	return t, nil
+}

@@ -1,0 +1,129 @@
+package stories
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/go-logr/logr"
+	"github.com/rogpeppe/go-internal/testscript"
+	"sigs.k8s.io/controller-runtime/pkg/log"
+
+	"github.com/navarch/navarch/e2e/env"
+)
+
+// patience is how long a verb waits for what it names before the story fails.
+const patience = 60 * time.Second
+
+// stage is what all stories share: the programs and the members. One story plays
+// at a time.
+type stage struct {
+	tools   env.Tools
+	members []*env.Member
+	playing sync.Mutex
+}
+
+func TestMain(m *testing.M) {
+	log.SetLogger(logr.Discard()) // what the API clients of these tests say helps nobody
+	os.Exit(m.Run())
+}
+
+// TestStories plays every script of testdata. It needs the parts of a member
+// cluster; `make test` builds them and says where they are.
+func TestStories(t *testing.T) {
+	if testing.Short() {
+		t.Skip("stories need member clusters: run them with make test")
+	}
+	if os.Getenv("NAVARCH_LOCALCLUSTER") == "" {
+		t.Skip("NAVARCH_LOCALCLUSTER is not set: run the stories with make test")
+	}
+	s := setStage(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata",
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Setup:               s.setup,
+		Cmds:                verbs,
+		Condition:           nil,
+	})
+}
+
+func setStage(t *testing.T) *stage {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	dir := t.TempDir()
+	tools, err := env.Build(ctx, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := env.StartMembers(ctx, tools, filepath.Join(dir, "members"), "eu-1", "us-1", "edge-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, member := range members {
+			if err := member.Stop(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return &stage{tools: tools, members: members}
+}
+
+// setup gives a story a fleet of its own: a repository, a hub and three agents on
+// the shared members. The sample fleet lies in $WORK/fleet, not pushed yet.
+func (s *stage) setup(e *testscript.Env) error {
+	s.playing.Lock()
+	e.Defer(s.playing.Unlock)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+	defer cancel()
+	if err := os.CopyFS(filepath.Join(e.WorkDir, "fleet"), os.DirFS("testdata/fleet")); err != nil {
+		return err
+	}
+	dir := filepath.Join(e.WorkDir, ".fleet")
+	fleet, err := env.StartFleet(ctx, env.FleetConfig{Tools: s.tools, Members: s.members, Dir: dir, HubArgs: []string{"--log-level", "debug"}})
+	if err != nil {
+		return err
+	}
+	e.Defer(func() {
+		fleet.Stop()
+		keepLogs(e.T(), dir)
+		ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
+		defer cancel()
+		for _, member := range s.members {
+			if err := member.Forget(ctx); err != nil {
+				e.T().Log(err)
+			}
+		}
+	})
+	e.Values[storyKey{}] = &story{Fleet: fleet, dir: filepath.Join(e.WorkDir, "fleet")}
+	return nil
+}
+
+// keepLogs copies the logs of a fleet to where NAVARCH_ARTIFACTS says, for people
+// who look into a failure.
+func keepLogs(t testscript.T, dir string) {
+	target := os.Getenv("NAVARCH_ARTIFACTS")
+	if target == "" {
+		return
+	}
+	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
+	if err != nil {
+		return
+	}
+	more, _ := filepath.Glob(filepath.Join(dir, "*", "*.log"))
+	for _, log := range append(logs, more...) {
+		content, err := os.ReadFile(log)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(target, fmt.Sprintf("%s-%s", filepath.Base(filepath.Dir(dir)), filepath.Base(log))), content, 0o644)
+		}
+		if err != nil {
+			t.Log("keep log: ", err)
+		}
+	}
+}

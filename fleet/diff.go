@@ -1,0 +1,193 @@
+package fleet
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+)
+
+// Diff compares what was announced with what a commit wants: what to announce to
+// which cluster, and whether a person has to agree to what that deletes.
+//
+// A cluster that is no longer in Git is left alone. Everything else that should no
+// longer run gets a tombstone, which stays until [Confirm] takes it away or the app
+// is wanted again.
+func Diff(published Published, wanted Wanted) Plan {
+	d := comparison{contents: wanted.Contents, budget: wanted.Definition.Settings.DeletionBudget}
+	named := make(map[ClusterName]bool, len(wanted.Definition.Clusters))
+	for _, c := range wanted.Definition.Clusters {
+		named[c.Name] = true
+		before, known := published[c.Name]
+		change := d.change(c.Name, before, wanted.Desired[c.Name], wanted.Revision)
+		if known && change.empty(before) {
+			continue
+		}
+		d.plan.Changes = append(d.plan.Changes, change)
+		d.holdCluster(before, change)
+	}
+	slices.SortFunc(d.plan.Changes, func(a, b Change) int { return cmp.Compare(a.Cluster, b.Cluster) })
+	for _, name := range slices.Sorted(maps.Keys(published)) {
+		if !named[name] {
+			d.plan.Left = append(d.plan.Left, name)
+		}
+	}
+	d.holdFleet(published, wanted)
+	slices.SortFunc(d.plan.Holds, func(a, b Hold) int {
+		return cmp.Or(cmp.Compare(a.Cluster, b.Cluster), cmp.Compare(a.Message, b.Message))
+	})
+	return d.plan
+}
+
+// comparison is a plan that is being made.
+type comparison struct {
+	contents Contents
+	budget   DeletionBudget
+	plan     Plan
+}
+
+// change compares one cluster.
+func (d *comparison) change(cluster ClusterName, before, after Desired, revision string) Change {
+	c := Change{Cluster: cluster}
+	var gone, come []DesiredApp // whose objects may go, or come
+	for was, is := range pairs(before.Apps, after.Apps) {
+		switch {
+		case was == nil:
+			c.Added = append(c.Added, is.Name)
+			come = append(come, *is)
+		case is == nil:
+			c.Removed = append(c.Removed, was.Name)
+			gone = append(gone, *was)
+		case !was.equal(*is):
+			c.Changed = append(c.Changed, is.Name)
+			gone, come = append(gone, *was), append(come, *is)
+		}
+	}
+	c.Deleted = d.deleted(gone, come)
+	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision)}
+	return c
+}
+
+// empty tells whether a cluster that was announced to stays as it is.
+func (c Change) empty(before Desired) bool {
+	return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 && slices.Equal(c.Desired.Tombstones, before.Tombstones)
+}
+
+// tombstones are those that stood, those that a person agreed to, and those of the
+// apps that the change removes, without those of apps that are wanted.
+func (c Change) tombstones(before, after Desired, revision string) []Tombstone {
+	stones := make(map[AppName]Tombstone, len(before.Tombstones))
+	for _, t := range before.Tombstones {
+		stones[t.App] = t
+	}
+	for _, t := range after.Tombstones {
+		if _, stands := stones[t.App]; !stands {
+			stones[t.App] = t
+		}
+	}
+	for _, app := range c.Removed {
+		stones[app] = Tombstone{App: app, Revision: revision}
+	}
+	for _, app := range after.Apps {
+		delete(stones, app.Name)
+	}
+	return sortedStones(stones)
+}
+
+func sortedStones(stones map[AppName]Tombstone) []Tombstone {
+	return slices.SortedFunc(maps.Values(stones), func(a, b Tombstone) int { return cmp.Compare(a.App, b.App) })
+}
+
+// deleted lists the objects of the apps that go which no app that comes has.
+func (d *comparison) deleted(gone, come []DesiredApp) []ObjectID {
+	if len(gone) == 0 {
+		return nil
+	}
+	stays := map[ObjectID]bool{}
+	for _, app := range come {
+		for _, id := range d.contents[app.Content()] {
+			stays[id] = true
+		}
+	}
+	var deleted []ObjectID
+	for _, app := range gone {
+		for _, id := range d.contents[app.Content()] {
+			if !stays[id] {
+				deleted = append(deleted, id)
+			}
+		}
+	}
+	slices.SortFunc(deleted, compareObjects)
+	return slices.Compact(deleted)
+}
+
+func (a DesiredApp) equal(b DesiredApp) bool {
+	return a.Namespace == b.Namespace && a.Content() == b.Content() && slices.Equal(a.DependsOn, b.DependsOn)
+}
+
+// pairs yields the apps of two lists that are sorted by name, those with one name
+// together. One of the two is nil where a list lacks the app.
+func pairs(before, after []DesiredApp) iter.Seq2[*DesiredApp, *DesiredApp] {
+	return func(yield func(was, is *DesiredApp) bool) {
+		for len(before) > 0 || len(after) > 0 {
+			var was, is *DesiredApp
+			if len(after) == 0 || len(before) > 0 && before[0].Name <= after[0].Name {
+				was = &before[0]
+			}
+			if len(before) == 0 || len(after) > 0 && after[0].Name <= before[0].Name {
+				is = &after[0]
+			}
+			if was != nil {
+				before = before[1:]
+			}
+			if is != nil {
+				after = after[1:]
+			}
+			if !yield(was, is) {
+				return
+			}
+		}
+	}
+}
+
+// Confirm returns what is published without the tombstones of apps that agents
+// have removed. It is announced with the cluster's next change: a tombstone that
+// stays a while does no harm.
+func Confirm(published Published, removed map[ClusterName]map[AppName]bool) Published {
+	confirmed := maps.Clone(published)
+	for cluster, apps := range removed {
+		desired, ok := published[cluster]
+		if !ok {
+			continue
+		}
+		desired.Tombstones = slices.DeleteFunc(slices.Clone(desired.Tombstones), func(t Tombstone) bool { return apps[t.App] })
+		confirmed[cluster] = desired
+	}
+	return confirmed
+}
+
+// Bury returns what is desired with a tombstone for each of the given apps that a
+// cluster does not run. It is for apps that an agent keeps though nobody wants
+// them, once a person has agreed that they go.
+func Bury(desired Published, apps map[ClusterName]map[AppName]bool, revision string) Published {
+	buried := make(Published, len(desired))
+	maps.Copy(buried, desired)
+	for cluster, names := range apps {
+		d := desired[cluster]
+		stones := map[AppName]Tombstone{}
+		for name, yes := range names {
+			if yes {
+				stones[name] = Tombstone{App: name, Revision: revision}
+			}
+		}
+		for _, t := range d.Tombstones {
+			stones[t.App] = t
+		}
+		for _, app := range d.Apps {
+			delete(stones, app.Name)
+		}
+		d.Tombstones = sortedStones(stones)
+		buried[cluster] = d
+	}
+	return buried
+}

@@ -1,0 +1,168 @@
+package hub
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"maps"
+	"time"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/artifacts"
+	"github.com/navarch/navarch/hub/view"
+	"github.com/navarch/navarch/overlays"
+	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
+)
+
+// announcer knows what every cluster was told and tells it what changed.
+type announcer struct {
+	key       ed25519.PrivateKey
+	conn      *natsconn.Conn
+	store     *artifacts.Store
+	epoch     uint64
+	sequence  uint64 // of the last announcement
+	published fleet.Published
+	told      map[fleet.ClusterName]wire.Announcement // the last, of each cluster
+}
+
+// recall reads what was announced before this hub started and tells the board.
+// What this hub's key did not sign, or whose index is lost, counts as never
+// announced.
+func (a *announcer) recall(ctx context.Context, board *view.Board) error {
+	kept, err := a.conn.KeptAnnouncements(ctx)
+	if err != nil {
+		return err
+	}
+	public := a.key.Public().(ed25519.PublicKey)
+	for cluster, sealed := range kept {
+		announcement, err := wire.Open(sealed, public, cluster)
+		if err != nil {
+			continue
+		}
+		if announcement.After(a.epoch, a.sequence) {
+			a.epoch, a.sequence = announcement.Epoch, announcement.Sequence
+		}
+		content, err := a.store.Get(ctx, announcement.Index)
+		if errors.Is(err, natsconn.ErrNotFound) || errors.Is(err, wire.ErrCorrupt) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		index, err := wire.DecodeIndex(content, cluster)
+		if err != nil {
+			continue
+		}
+		a.published[cluster], a.told[cluster] = index.Desired, announcement
+		board.Announced(cluster, index.Desired, announcement.Revision, time.Time{})
+	}
+	return nil
+}
+
+// announce stores what the changed clusters need and tells them. Nobody is told
+// before everything that an index names is stored.
+func (a *announcer) announce(ctx context.Context, revision string, files map[fleet.Digest]overlays.Files, plan fleet.Plan) error {
+	if len(plan.Changes) == 0 {
+		return nil
+	}
+	indexes := make(map[fleet.ClusterName]fleet.Digest, len(plan.Changes))
+	blobs := map[fleet.Digest][]byte{}
+	for _, change := range plan.Changes {
+		content, digest, err := wire.EncodeIndex(wire.Index{Version: wire.Version, Cluster: change.Cluster, Desired: change.Desired})
+		if err != nil {
+			return err
+		}
+		indexes[change.Cluster], blobs[digest] = digest, content
+		for _, app := range change.Desired.Apps {
+			for _, d := range []fleet.Digest{app.Overlay, app.Base} {
+				if _, packed := blobs[d]; !packed && !a.store.Has(d) {
+					blobs[d] = files[d].Pack()
+				}
+			}
+		}
+	}
+	if err := a.store.PutAll(ctx, blobs); err != nil {
+		return fmt.Errorf("store artifacts: %w", err)
+	}
+	sealed := make(map[fleet.ClusterName][]byte, len(plan.Changes))
+	told := maps.Clone(a.told)
+	for _, change := range plan.Changes {
+		announcement := wire.Announcement{
+			Version:  wire.Version,
+			Cluster:  change.Cluster,
+			Epoch:    a.epoch,
+			Sequence: a.sequence + 1,
+			Revision: revision,
+			Index:    indexes[change.Cluster],
+		}
+		message, err := wire.Seal(announcement, a.key)
+		if err != nil {
+			return err
+		}
+		sealed[change.Cluster], told[change.Cluster] = message, announcement
+	}
+	a.sequence++ // never used twice, also when only some clusters hear of it
+	if err := a.conn.AnnounceAll(ctx, sealed); err != nil {
+		return fmt.Errorf("announce: %w", err)
+	}
+	published := maps.Clone(a.published)
+	for _, change := range plan.Changes {
+		published[change.Cluster] = change.Desired
+	}
+	a.published, a.told = published, told
+	return nil
+}
+
+// leave forgets clusters that are no longer in Git. Nothing tells their agents, so
+// they keep what they run.
+func (a *announcer) leave(clusters []fleet.ClusterName) {
+	if len(clusters) == 0 {
+		return
+	}
+	a.published = maps.Clone(a.published)
+	for _, cluster := range clusters {
+		delete(a.published, cluster)
+	}
+}
+
+// rebuild returns the objects of an app that was announced before this hub started.
+func (a *announcer) rebuild(ctx context.Context, app fleet.DesiredApp) ([]fleet.ObjectID, error) {
+	var files [2]overlays.Files
+	for i, digest := range []fleet.Digest{app.Base, app.Overlay} {
+		content, err := a.store.Get(ctx, digest)
+		if err != nil {
+			return nil, err
+		}
+		if files[i], err = overlays.Unpack(content); err != nil {
+			return nil, err
+		}
+	}
+	objects, err := overlays.Build(app.Name, files[0], files[1])
+	if err != nil {
+		return nil, err
+	}
+	return overlays.ObjectIDs(objects), nil
+}
+
+// behind tells whether an agent has accepted an announcement that this hub does
+// not remember to have made.
+func (a *announcer) behind(h wire.Heartbeat) bool {
+	seen := wire.Announcement{Epoch: h.Epoch, Sequence: h.Sequence}
+	told, ok := a.told[h.Cluster]
+	if !ok {
+		return seen.After(a.epoch, a.sequence)
+	}
+	same := seen.Epoch == told.Epoch && seen.Sequence == told.Sequence
+	return seen.After(told.Epoch, told.Sequence) || same && h.Index != told.Index
+}
+
+// rise begins an epoch above one that an agent has seen, and forgets what was
+// announced so that every cluster is told again. It happens after the hub's data
+// was lost.
+func (a *announcer) rise(seen uint64) {
+	a.epoch = seen + 1
+	a.sequence = 0
+	a.published, a.told = fleet.Published{}, map[fleet.ClusterName]wire.Announcement{}
+}

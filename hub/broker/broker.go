@@ -1,0 +1,261 @@
+package broker
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/jwt/v2"
+	"github.com/nats-io/nats-server/v2/server"
+
+	"github.com/navarch/navarch/wire"
+)
+
+// Config is what a broker needs to know. Everything but MaxStore is required.
+type Config struct {
+	Dir      string            // where the streams are kept
+	Listen   string            // "host:port"; port 0 is any that is free
+	TLS      *tls.Config       // of the server
+	Operator string            // JWT of the operator that is trusted
+	Accounts map[string]string // JWTs of its accounts, by public key
+	MaxStore int64             // bytes that the streams may take; default three quarters of the free disk
+	Log      *slog.Logger
+}
+
+// Broker is a running NATS server.
+type Broker struct {
+	server *server.Server
+	store  server.JetStreamConfig
+	log    *logger
+}
+
+const (
+	startTimeout  = 30 * time.Second
+	guardInterval = 5 * time.Second
+	spareSpace    = 1 << 20 // bytes that must be free before storing begins again
+	// syncInterval is how often what was written is brought to disk for certain. To
+	// wait for that at every message takes forty times as long (see BenchmarkSync),
+	// and what a power failure takes is announced and reported again.
+	syncInterval = time.Second
+	// maxPending is what the server keeps for a client that reads slowly before it cuts
+	// the connection. An agent never asks for more than a few chunks at a time.
+	maxPending = 16 << 20
+)
+
+// Start starts a NATS server and returns when it accepts connections.
+func Start(c Config) (*Broker, error) {
+	options, err := c.options()
+	if err != nil {
+		return nil, err
+	}
+	b := &Broker{
+		log: &logger{log: c.Log},
+		store: server.JetStreamConfig{
+			StoreDir:     c.Dir,
+			MaxMemory:    options.JetStreamMaxMemory,
+			MaxStore:     c.MaxStore,
+			SyncInterval: syncInterval,
+			Strict:       true,
+		},
+	}
+	if b.server, err = server.NewServer(options); err != nil {
+		return nil, fmt.Errorf("start NATS: %w", err)
+	}
+	b.server.SetLoggerV2(b.log, c.Log.Enabled(context.Background(), slog.LevelDebug), false, false)
+	b.server.Start()
+	ready := b.server.ReadyForConnections(startTimeout)
+	if err = b.Err(); err == nil && !ready {
+		err = fmt.Errorf("it is not ready after %s", startTimeout)
+	}
+	if err != nil {
+		b.Shutdown()
+		return nil, fmt.Errorf("start NATS on %s with its data in %q: %w", c.Listen, c.Dir, err)
+	}
+	b.store.MaxStore = b.server.JetStreamConfig().MaxStore // what was free now, not what is when the disk is full
+	return b, nil
+}
+
+// options turns c into the options of the server, and checks what the server
+// itself would only log.
+func (c Config) options() (*server.Options, error) {
+	host, port, err := probe(c.Listen)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder of NATS: %w (say --data with a folder that this user may write)", err)
+	}
+	operator, err := jwt.DecodeOperatorClaims(c.Operator)
+	if err != nil {
+		return nil, fmt.Errorf("start NATS: read the operator: %w", err)
+	}
+	accounts := &server.MemAccResolver{}
+	for key, token := range c.Accounts {
+		if err := accounts.Store(key, token); err != nil {
+			return nil, fmt.Errorf("start NATS: read account %q: %w", key, err)
+		}
+	}
+	return &server.Options{
+		ServerName:             "navarch-hub",
+		Host:                   host,
+		Port:                   port,
+		TLS:                    true,
+		TLSConfig:              c.TLS,
+		TLSTimeout:             10, // seconds; thousands of agents come back at once
+		AuthTimeout:            12,
+		TrustedOperators:       []*jwt.OperatorClaims{operator},
+		AccountResolver:        accounts,
+		SystemAccount:          operator.SystemAccount,
+		JetStream:              true,
+		StoreDir:               c.Dir,
+		JetStreamMaxMemory:     64 << 20, // for consumers; every stream is on disk
+		JetStreamMaxStore:      c.MaxStore,
+		SyncInterval:           syncInterval,
+		MaxPayload:             wire.MaxMessage,
+		MaxPending:             maxPending,
+		WriteDeadline:          10 * time.Second,
+		PingInterval:           time.Minute,
+		NoSigs:                 true,
+		DisableJetStreamBanner: true,
+	}, nil
+}
+
+// probe checks that an address is free and returns it in the server's terms.
+func probe(listen string) (host string, port int, err error) {
+	const hint = "say --nats-listen HOST:PORT"
+	listener, err := net.Listen("tcp", listen) //nolint:noctx // it does not wait for anything
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "", 0, fmt.Errorf("listen for agents on %s: the port is taken (stop what listens there, or %s with another port)", listen, hint)
+	}
+	if err != nil {
+		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
+	}
+	if err := listener.Close(); err != nil {
+		return "", 0, fmt.Errorf("listen for agents on %s: %w", listen, err)
+	}
+	host, service, err := net.SplitHostPort(listen)
+	if err != nil {
+		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
+	}
+	if port, err = net.LookupPort("tcp", service); err != nil { //nolint:noctx // a number, or a name from a file
+		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
+	}
+	if port == 0 {
+		port = server.RANDOM_PORT
+	}
+	return host, port, nil
+}
+
+// ClientURL returns the address under which this machine reaches the server.
+func (b *Broker) ClientURL() string {
+	address, ok := b.server.Addr().(*net.TCPAddr)
+	if !ok {
+		return b.server.ClientURL()
+	}
+	host := "127.0.0.1"
+	if !address.IP.IsUnspecified() {
+		host = address.IP.String()
+	}
+	return "tls://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
+}
+
+// InProcessConn connects to the server without a network. It is for the hub.
+func (b *Broker) InProcessConn() (net.Conn, error) { return b.server.InProcessConn() }
+
+// Err returns why the server cannot do its work, or nil while it can. After a
+// write has failed, as it does on a full disk, it stores nothing more until
+// [Broker.Restore].
+func (b *Broker) Err() error {
+	if err := b.log.fatal(); err != nil {
+		return err
+	}
+	return b.storing()
+}
+
+// storing returns why JetStream does not take what is published. NATS switches it
+// off for some failures; for others it only drops every message to one stream.
+func (b *Broker) storing() error {
+	const hint = "free some space under the data folder"
+	if !b.server.JetStreamEnabled() {
+		return fmt.Errorf("NATS has stopped storing in %q: the disk is full or fails (%s)", b.store.StoreDir, hint)
+	}
+	for _, problem := range b.server.Healthz(&server.HealthzOptions{Details: true}).Errors {
+		if problem.Type == server.HealthzErrorStream { // the others are about folders of accounts of another identity
+			return fmt.Errorf("NATS has stopped storing: %s (%s)", problem.Error, hint)
+		}
+	}
+	return nil
+}
+
+// Restore begins to store again after that has stopped, and does nothing while all
+// is well. Its error says that it was to no avail. What was published in between
+// is lost, and only what was acknowledged is kept.
+func (b *Broker) Restore() error {
+	if b.storing() == nil {
+		return nil
+	}
+	if err := tryDisk(b.store.StoreDir); err != nil {
+		return fmt.Errorf("begin to store again: %w (free some space)", err)
+	}
+	if err := b.server.ShutdownJetStream(); err != nil {
+		return fmt.Errorf("begin to store again: %w", err)
+	}
+	config := b.store
+	if err := b.server.EnableJetStream(&config); err != nil {
+		return fmt.Errorf("begin to store in %q again: %w (free some space)", b.store.StoreDir, err)
+	}
+	return b.storing()
+}
+
+// tryDisk writes and deletes a file, so that a disk that is still full is not
+// taken for one that works.
+func tryDisk(dir string) error {
+	file, err := os.CreateTemp(dir, ".try-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(file.Name()) //nolint:errcheck // an empty disk forgives a small file
+	_, err = file.Write(make([]byte, spareSpace))
+	return errors.Join(err, file.Sync(), file.Close())
+}
+
+// Guard watches over the server until ctx ends: it logs when storing stops and
+// tries to begin again. It returns nil.
+func (b *Broker) Guard(ctx context.Context) error {
+	tick := time.NewTicker(guardInterval)
+	defer tick.Stop()
+	for failing := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		err := b.storing()
+		if err != nil && !failing {
+			b.log.log.Error("announcements and reports are lost until this ends", "err", err)
+		}
+		if err != nil {
+			err = b.Restore()
+		}
+		if err == nil && failing {
+			b.log.log.Warn("NATS stores again")
+		}
+		failing = err != nil
+	}
+}
+
+// Connections returns how many clients are connected, the hub among them.
+func (b *Broker) Connections() int { return b.server.NumClients() }
+
+// Shutdown stops the server and waits until everything is on disk.
+func (b *Broker) Shutdown() {
+	b.server.Shutdown()
+	b.server.WaitForShutdown()
+}

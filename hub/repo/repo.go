@@ -1,0 +1,320 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-git/go-git/v5/plumbing"
+	"github.com/go-git/go-git/v5/plumbing/object"
+	"golang.org/x/time/rate"
+)
+
+// DefaultPoll is how often a repository is looked at when nobody nudges.
+const DefaultPoll = time.Minute
+
+// ErrEmpty is the error of a repository that holds no commit at all.
+var ErrEmpty = errors.New("the repository has no commits")
+
+// patience is how long a new store has to last before another is made in its place.
+const patience = time.Minute
+
+// Config says what to watch. URL and Dir have no default.
+type Config struct {
+	URL      string        // http or https; a user name and password in it are used when none are given below
+	Branch   string        // default main
+	Dir      string        // folder of the store; what is in it can be fetched again
+	Username string        // default git, where a password is given
+	Password string        // or token; default: none
+	Poll     time.Duration // default DefaultPoll; each wait is up to a tenth shorter or longer
+	Log      *slog.Logger  // used by Run; default: none
+}
+
+// Commit is the head of the branch at some time.
+type Commit struct {
+	Hash     string
+	Revision string // as in main@sha1:6fd1…
+	Message  string
+	Author   string    // name
+	Time     time.Time // when it was committed
+	Rewound  bool      // does not build on the commit before: the branch was force-pushed
+	Tree     *Tree
+}
+
+// Status is what is known of the repository. It is a value that does not change.
+type Status struct {
+	Revision string    // of the last commit fetched; empty: none yet
+	Checked  time.Time // when the server last answered as it should; zero: never
+	Err      error     // why the last attempt failed; nil when it did not
+	Failing  time.Time // when the first of the failures in a row was; zero when Err is nil
+}
+
+// Repo is a watched repository. Fetch, Nudge, Status and Webhook may be called from
+// any goroutine; Run runs once.
+type Repo struct {
+	dir     string
+	poll    time.Duration
+	log     *slog.Logger
+	remote  *remote
+	nudges  chan struct{}
+	limit   *rate.Limiter // of fetches that somebody nudged for
+	commits chan Commit
+	crowd   int // packs above which a store is made anew
+	status  atomic.Pointer[Status]
+
+	fetching sync.Mutex // held by Fetch and tidy, guards what is below
+	store    *store     // nil before the first fetch of an empty folder
+	old      *store     // replaced by store, and still read by trees given out before
+	head     Commit     // the last one that Fetch returned; without Tree before the first
+	notice   error      // what Run has to say; nil: nothing
+}
+
+// Open prepares the watch of a repository. It reads only the folder of the store;
+// the first Fetch goes to the server.
+func Open(c Config) (*Repo, error) {
+	if c.Branch == "" {
+		c.Branch = "main"
+	}
+	if c.Poll == 0 {
+		c.Poll = DefaultPoll
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	remote, err := newRemote(c)
+	if err != nil {
+		return nil, err
+	}
+	if c.Poll < 0 {
+		return nil, fmt.Errorf("poll interval %s is negative: say how often to look, as in 1m", c.Poll)
+	}
+	if c.Dir == "" {
+		return nil, errors.New("no folder given for the copy of the repository")
+	}
+	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
+		return nil, fmt.Errorf("make the folder for the copy of the repository: %w", err)
+	}
+	r := &Repo{
+		dir:     c.Dir,
+		poll:    c.Poll,
+		log:     c.Log,
+		remote:  remote,
+		nudges:  make(chan struct{}, 1),
+		limit:   rate.NewLimiter(2, 10),
+		commits: make(chan Commit, 1),
+		crowd:   maxPacks,
+	}
+	r.status.Store(&Status{})
+	if r.store, err = openStore(c.Dir, remote); err != nil {
+		return nil, err
+	}
+	if r.store != nil {
+		r.store.alarm = r.Nudge
+	}
+	return r, nil
+}
+
+// Status returns what is known of the repository now.
+func (r *Repo) Status() Status { return *r.status.Load() }
+
+// Nudge makes Run look at the repository now. Nudges that come while it looks are
+// answered by looking once more.
+func (r *Repo) Nudge() {
+	select {
+	case r.nudges <- struct{}{}:
+	default:
+	}
+}
+
+// Fetch looks at the repository once. It returns the head of the branch, and
+// whether that is another than the last Fetch of this Repo returned. After an
+// error the last commit is returned, which is without Tree when there is none.
+func (r *Repo) Fetch(ctx context.Context) (Commit, bool, error) {
+	r.fetching.Lock()
+	defer r.fetching.Unlock()
+	commit, err := r.fetch(ctx)
+	r.note(commit, err)
+	if err != nil {
+		return r.head, false, err
+	}
+	changed := commit.Tree != r.head.Tree
+	r.head = commit
+	return commit, changed, nil
+}
+
+func (r *Repo) fetch(ctx context.Context) (Commit, error) {
+	v, err := r.remote.visit(ctx)
+	if err != nil {
+		return Commit{}, err
+	}
+	if r.head.Tree != nil && r.head.Hash == v.tip.String() && !r.store.damaged.Load() {
+		return r.head, nil
+	}
+	if r.store != nil && !r.store.damaged.Load() {
+		commit, err := r.advance(ctx, v)
+		if !errors.As(err, new(*damageError)) {
+			return commit, err
+		}
+	}
+	return r.renew(ctx, v)
+}
+
+// note keeps what came of an attempt.
+func (r *Repo) note(commit Commit, err error) {
+	before, now := r.Status(), time.Now()
+	if err == nil {
+		r.status.Store(&Status{Revision: commit.Revision, Checked: now})
+		return
+	}
+	if before.Err == nil {
+		before.Failing = now
+	}
+	before.Err = err
+	r.status.Store(&before)
+}
+
+// advance fetches the visited head into the store that there is.
+func (r *Repo) advance(ctx context.Context, v *visit) (Commit, error) {
+	before := r.store.head
+	if err := r.download(ctx, v, r.store, window); err != nil {
+		return Commit{}, err
+	}
+	commit, err := r.read(r.store, v.tip)
+	if err != nil {
+		return Commit{}, err
+	}
+	commit.Rewound = r.rewound(ctx, v, r.store, before)
+	return commit, r.store.setHead(v.tip)
+}
+
+// renew fetches the visited head into a new store, which becomes the store.
+func (r *Repo) renew(ctx context.Context, v *visit) (Commit, error) {
+	var before plumbing.Hash
+	number := 1
+	if r.store != nil {
+		before, number = r.store.head, r.store.number+1
+		if damaged := r.store.damaged.Load(); damaged && time.Since(r.store.created) < patience {
+			return Commit{}, errors.New("the copy of the repository is damaged again, soon after it was fetched anew: check the disk of the hub's data")
+		}
+	}
+	s, err := createStore(r.dir, number, r.remote)
+	if err != nil {
+		return Commit{}, err
+	}
+	commit, err := r.fill(ctx, v, s, before)
+	if err != nil {
+		_ = s.remove() // or Open does
+		return Commit{}, err
+	}
+	if r.store != nil && r.store.damaged.Load() {
+		r.notice = errors.New("it was damaged and has been fetched anew")
+	}
+	r.replace(s)
+	return commit, nil
+}
+
+// fill fetches the visited head into a store that is empty.
+func (r *Repo) fill(ctx context.Context, v *visit, s *store, before plumbing.Hash) (Commit, error) {
+	if err := r.download(ctx, v, s, window); err != nil {
+		return Commit{}, err
+	}
+	commit, err := r.read(s, v.tip)
+	if err != nil {
+		return Commit{}, err
+	}
+	if !before.IsZero() {
+		commit.Rewound = r.rewound(ctx, v, s, before)
+	}
+	return commit, s.setHead(v.tip)
+}
+
+// replace puts a new store in the place of the store. The one before is kept for
+// the trees that read from it, the one before that goes.
+func (r *Repo) replace(s *store) {
+	if r.old != nil {
+		if err := r.old.remove(); err != nil {
+			r.notice = fmt.Errorf("an old one cannot be removed: %w", err)
+		}
+	}
+	r.old, r.store = r.store, s
+	s.alarm = r.Nudge
+}
+
+// tidy makes the store anew when many packs have gathered in it, because each makes
+// reading slower. It waits for a quiet time, though not for ever. The trees that
+// were given out are not touched.
+func (r *Repo) tidy(ctx context.Context, quiet bool) error {
+	r.fetching.Lock()
+	defer r.fetching.Unlock()
+	crowd := r.crowd
+	if !quiet {
+		crowd *= 2
+	}
+	if r.store == nil || r.store.packs <= crowd {
+		return nil
+	}
+	v, err := r.remote.visit(ctx)
+	if err != nil || v.tip.String() != r.head.Hash {
+		return err // another time, after the next commit
+	}
+	tree := r.head.Tree
+	if _, err := r.renew(ctx, v); err != nil {
+		return err
+	}
+	r.head.Tree = &Tree{store: r.store, root: tree.root}
+	return nil
+}
+
+// stored returns the commit of the last run, for when the server is away.
+func (r *Repo) stored() (Commit, bool) {
+	r.fetching.Lock()
+	defer r.fetching.Unlock()
+	if r.store == nil || r.head.Tree != nil {
+		return Commit{}, false
+	}
+	commit, err := r.read(r.store, r.store.head)
+	if err != nil {
+		return Commit{}, false // the next fetch that succeeds makes the store anew
+	}
+	r.head = commit
+	return commit, true
+}
+
+// read reads a commit and its folders from a store.
+func (r *Repo) read(s *store, hash plumbing.Hash) (Commit, error) {
+	content, err := s.content(plumbing.CommitObject, hash)
+	if err != nil {
+		return Commit{}, err
+	}
+	c := &object.Commit{}
+	if err := c.Decode(encoded(plumbing.CommitObject, content)); err != nil {
+		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
+	}
+	var before *folder
+	if r.head.Tree != nil {
+		before = r.head.Tree.root
+	}
+	root, err := readFolders(s, c.TreeHash, before)
+	if err != nil {
+		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
+	}
+	return Commit{
+		Hash:     hash.String(),
+		Revision: r.remote.ref.Short() + "@sha1:" + hash.String(),
+		Message:  c.Message,
+		Author:   c.Author.Name,
+		Time:     c.Committer.When,
+		Tree:     &Tree{store: s, root: root},
+	}, nil
+}
+
+// storePath is where the store with a number is.
+func storePath(dir string, number int) string {
+	return filepath.Join(dir, fmt.Sprintf("store-%06d", number))
+}

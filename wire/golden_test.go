@@ -1,0 +1,122 @@
+package wire_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"reflect"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+var (
+	overlay = fleet.DigestOf([]byte("overlay"))
+	base    = fleet.DigestOf([]byte("base"))
+	index   = fleet.DigestOf([]byte("index"))
+	noon    = time.Date(2026, 11, 2, 12, 0, 0, 0, time.UTC)
+)
+
+// messages is every message with every field, and with none that may be absent.
+var messages = map[string]any{
+	"announcement": announcement(),
+	"index": wire.Index{
+		Version: 1,
+		Cluster: "eu-1",
+		Desired: fleet.Desired{
+			Apps: []fleet.DesiredApp{
+				{Name: "database", Overlay: overlay, Base: base},
+				{Name: "shop", Namespace: "shop", Overlay: overlay, Base: base, DependsOn: []fleet.AppName{"database"}},
+			},
+			Tombstones: []fleet.Tombstone{{App: "old", Revision: "main@sha1:4f0c"}},
+		},
+	},
+	"index-empty": wire.Index{Version: 1, Cluster: "eu-1", Desired: fleet.Desired{Apps: []fleet.DesiredApp{}}},
+	"report":      report(),
+	"report-first": wire.Report{
+		Version: 1, Cluster: "eu-1", App: "shop", Time: noon,
+		Conditions: []wire.Condition{{Type: wire.Ready, Status: "Unknown", Reason: "Pending"}},
+	},
+	"report-removed": wire.Report{Version: 1, Cluster: "eu-1", App: "old", Time: noon, Conditions: []wire.Condition{}, Removed: true},
+	"report-held":    wire.Report{Version: 1, Cluster: "eu-1", App: "lost", Time: noon, Conditions: []wire.Condition{}, Held: true},
+	"heartbeat":      heartbeat(),
+	"heartbeat-first": wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
+		Refused: "the announcement is not signed by the hub's key",
+	},
+}
+
+func announcement() wire.Announcement {
+	return wire.Announcement{Version: 1, Cluster: "eu-1", Epoch: 2, Sequence: 7, Revision: "main@sha1:4f0c", Index: index}
+}
+
+func report() wire.Report {
+	return wire.Report{
+		Version: 1, Cluster: "eu-1", App: "shop", Time: noon,
+		Attempted:  wire.Applied{Revision: "main@sha1:4f0c", Overlay: overlay, Base: base},
+		Applied:    wire.Applied{Revision: "main@sha1:11aa", Overlay: base, Base: base},
+		AppliedAt:  noon.Add(-time.Hour),
+		Conditions: []wire.Condition{{Type: wire.Ready, Status: "False", Reason: "ObjectFailed", Message: "Deployment shop/web: no image"}},
+		Objects: []wire.ObjectReport{
+			{ObjectID: fleet.ObjectID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}, Health: wire.Failed, Message: "no image"},
+			{ObjectID: fleet.ObjectID{Kind: "Namespace", Name: "shop"}, Health: wire.Current},
+		},
+	}
+}
+
+func heartbeat() wire.Heartbeat {
+	return wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
+		Epoch: 2, Sequence: 7, Revision: "main@sha1:4f0c", Index: index,
+		Facts: wire.Facts{
+			Kubernetes: "v1.36.3", Nodes: 3, NodesReady: 2,
+			Capacity:    map[string]string{"cpu": "96", "memory": "384Gi", "pods": "330"},
+			Allocatable: map[string]string{"cpu": "95", "memory": "380Gi", "pods": "330"},
+			Pods:        map[string]int{"Running": 41, "Pending": 1},
+		},
+	}
+}
+
+// TestMessages holds the JSON of every message still: an agent of last year reads
+// it, and a hub of next year reads what that agent says.
+func TestMessages(t *testing.T) {
+	for name, message := range messages {
+		t.Run(name, func(t *testing.T) {
+			got, err := json.MarshalIndent(message, "", "  ")
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, '\n')
+			file := filepath.Join("testdata", name+".json")
+			if *update {
+				if err := os.WriteFile(file, got, 0o644); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(string(want), string(got)); diff != "" {
+				t.Error(diff)
+			}
+			back := reflect.New(reflect.TypeOf(message))
+			decoder := json.NewDecoder(bytes.NewReader(want))
+			decoder.DisallowUnknownFields()
+			if err := decoder.Decode(back.Interface()); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(message, back.Elem().Interface()); diff != "" {
+				t.Errorf("after reading it back: %s", diff)
+			}
+		})
+	}
+}

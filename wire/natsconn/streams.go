@@ -1,0 +1,85 @@
+package natsconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/navarch/navarch/wire"
+)
+
+// EnsureStreams makes the streams of the protocol, or brings them to the form that
+// this hub wants. It changes nothing that is right. Replicas is 1 for one server.
+func (c *Conn) EnsureStreams(ctx context.Context, replicas int) error {
+	c.mu.Lock()
+	c.replicas = replicas
+	c.mu.Unlock()
+	_, err := c.ensureStreams(ctx)
+	return err
+}
+
+// ensureStreams tells whether it had to make one.
+func (c *Conn) ensureStreams(ctx context.Context) (made bool, err error) {
+	c.mu.Lock()
+	replicas := c.replicas
+	c.mu.Unlock()
+	for _, stream := range streams(replicas) {
+		_, err := c.js.UpdateStream(ctx, stream)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			made = true
+			_, err = c.js.CreateStream(ctx, stream)
+		}
+		if err != nil {
+			return made, fmt.Errorf("make stream %q: %w (is JetStream on, and is there disk for it?)", stream.Name, unavailable(ctx, err))
+		}
+	}
+	return made, nil
+}
+
+// streams is the state of the protocol: the last message of every subject, which
+// anybody who may know it reads without a consumer.
+func streams(replicas int) []jetstream.StreamConfig {
+	configs := []jetstream.StreamConfig{
+		{Name: wire.StreamDesired, Subjects: []string{wire.AllDesired}, Description: "what every cluster should run"},
+		{Name: wire.StreamArtifacts, Subjects: []string{wire.AllArtifacts}, Description: "content by digest"},
+		{Name: wire.StreamReports, Subjects: []string{wire.AllReports, wire.AllClusters}, Description: "what every cluster runs"},
+	}
+	for i := range configs {
+		configs[i].Storage = jetstream.FileStorage
+		configs[i].Retention = jetstream.LimitsPolicy
+		configs[i].Discard = jetstream.DiscardOld
+		configs[i].MaxMsgsPerSubject = 1
+		configs[i].MaxMsgSize = wire.MaxMessage
+		configs[i].AllowDirect = true
+		configs[i].Replicas = replicas
+		configs[i].Duplicates = 100 * time.Millisecond // nobody says which message is which; the server remembers none for long
+	}
+	return configs
+}
+
+// everything is a consumer of all that a stream keeps, and then of what comes.
+var everything = jetstream.ConsumerConfig{
+	AckPolicy:         jetstream.AckNonePolicy,
+	DeliverPolicy:     jetstream.DeliverAllPolicy, // there is one message for each subject
+	InactiveThreshold: time.Minute,
+	MemoryStorage:     true,
+}
+
+// unavailable gives errors of the streams' own API the classes of this package.
+func unavailable(ctx context.Context, err error) error {
+	var refused jetstream.JetStreamError
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case errors.Is(err, jetstream.ErrStreamNotFound):
+		return fmt.Errorf("%w: %w", ErrNotFound, err)
+	case errors.As(err, &refused) && refused.APIError() != nil && refused.APIError().Code < 500:
+		return err
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

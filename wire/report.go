@@ -1,0 +1,103 @@
+package wire
+
+import (
+	"time"
+
+	"github.com/navarch/navarch/fleet"
+)
+
+// Health is a word of kstatus.
+type Health string
+
+// The words of kstatus. An object that is gone or unknown to the agent is Unknown.
+const (
+	Current     Health = "Current"
+	InProgress  Health = "InProgress"
+	Failed      Health = "Failed"
+	Terminating Health = "Terminating"
+	NotFound    Health = "NotFound"
+	Unknown     Health = "Unknown"
+)
+
+// Condition is one of Ready, Reconciling and Stalled, with the meaning that they
+// have in Flux.
+type Condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"` // True, False or Unknown
+	Reason  string `json:"reason"` // one word, stable
+	Message string `json:"message,omitempty"`
+}
+
+// The types of conditions.
+const (
+	Ready       = "Ready"
+	Reconciling = "Reconciling"
+	Stalled     = "Stalled"
+)
+
+// Report is what an agent says of one app. It is written anew whenever something
+// in it changes, and after each connection.
+type Report struct {
+	Version int               `json:"version"`
+	Cluster fleet.ClusterName `json:"cluster"`
+	App     fleet.AppName     `json:"app"`
+	Time    time.Time         `json:"time"` // the agent's clock; for people, never for ordering
+	// Attempted is what the agent last set out to apply, Applied what it has applied
+	// whole. Each is the overlay's digest and the revision that brought it.
+	Attempted Applied `json:"attempted"`
+	Applied   Applied `json:"applied"`
+	// AppliedAt is when Applied was reached.
+	AppliedAt  time.Time      `json:"appliedAt,omitzero"`
+	Conditions []Condition    `json:"conditions"`        // by type
+	Objects    []ObjectReport `json:"objects,omitempty"` // by id
+	// Removed: the app had a tombstone and all of its objects are gone.
+	Removed bool `json:"removed,omitempty"`
+	// Held: the index names neither the app nor a tombstone, so the agent keeps it.
+	Held bool `json:"held,omitempty"`
+}
+
+// Applied is content and the revision that brought it.
+type Applied struct {
+	Revision string       `json:"revision,omitempty"`
+	Overlay  fleet.Digest `json:"overlay,omitempty"`
+	Base     fleet.Digest `json:"base,omitempty"`
+}
+
+// ObjectReport is the health of one object.
+type ObjectReport struct {
+	fleet.ObjectID
+	Health  Health `json:"health"`
+	Message string `json:"message,omitempty"`
+}
+
+// Heartbeat is what an agent says of its cluster: at least every
+// [HeartbeatInterval], and when something in it changes.
+type Heartbeat struct {
+	Version  int               `json:"version"`
+	Cluster  fleet.ClusterName `json:"cluster"`
+	Instance string            `json:"instance"` // a name of this run of the agent
+	Agent    string            `json:"agent"`    // its version
+	Time     time.Time         `json:"time"`     // the agent's clock; for people
+	// Epoch, Sequence, Revision and Index are those of the last announcement that the
+	// agent accepted; zero before the first.
+	Epoch    uint64       `json:"epoch"`
+	Sequence uint64       `json:"sequence"`
+	Revision string       `json:"revision,omitempty"`
+	Index    fleet.Digest `json:"index,omitempty"`
+	// Refused says why the newest announcement was not accepted; empty when it was.
+	Refused string `json:"refused,omitempty"`
+	Facts   Facts  `json:"facts"`
+}
+
+// HeartbeatInterval is the longest silence of an agent that is well.
+const HeartbeatInterval = 10 * time.Second
+
+// Facts is what an agent sees of its cluster. Quantities are in Kubernetes' form.
+type Facts struct {
+	Kubernetes  string            `json:"kubernetes,omitempty"` // version, as in "v1.36.3"
+	Nodes       int               `json:"nodes"`
+	NodesReady  int               `json:"nodesReady"`
+	Capacity    map[string]string `json:"capacity,omitempty"`    // cpu, memory, pods
+	Allocatable map[string]string `json:"allocatable,omitempty"` // cpu, memory, pods
+	Pods        map[string]int    `json:"pods,omitempty"`        // by phase
+}
