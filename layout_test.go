@@ -38,7 +38,7 @@ var mayImport = map[string][]string{
 	"agent/fetch":       {"fleet", "overlays", "wire", "wire/natsconn"},
 	"agent/observe":     {"fleet", "wire"},
 	"cmd/hub":           {"hub", "hub/enrol"},
-	"cmd/agent":         {"agent"},
+	"cmd/agent":         {"agent", "fleet"},
 	"cmd/navarch":       {"fleet", "overlays", "manifests", "wire", "hub/enrol"},
 	"e2e/env":           nil, // stands outside: it may import everything
 	"e2e/stories":       nil,

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/kubernetes"
@@ -131,26 +130,28 @@ func (m *Member) apply(ctx context.Context, object *unstructured.Unstructured) e
 	return nil
 }
 
-// Forget removes what Navarch put into the cluster: the agent's namespace and the
-// given namespaces, and waits until they are gone.
-func (m *Member) Forget(ctx context.Context, namespaces ...string) error {
-	for _, name := range append([]string{"navarch-system"}, namespaces...) {
-		namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: name}}
-		if err := m.Client.Delete(ctx, namespace); client.IgnoreNotFound(err) != nil {
-			return fmt.Errorf("clean cluster %q: %w", m.Name, err)
-		}
-		err := until(ctx, func() error {
-			err := m.Client.Get(ctx, client.ObjectKey{Name: name}, &corev1.Namespace{})
-			if apierrors.IsNotFound(err) {
-				return nil
+// Forget removes what Navarch put into the cluster: every object of an app, of the
+// kinds that tests use, and what the agent remembers. Namespaces stay.
+func (m *Member) Forget(ctx context.Context) error {
+	var namespaces corev1.NamespaceList
+	if err := m.Client.List(ctx, &namespaces); err != nil {
+		return fmt.Errorf("clean cluster %q: %w", m.Name, err)
+	}
+	for _, namespace := range namespaces.Items {
+		for _, k := range orphanKinds {
+			object := &unstructured.Unstructured{}
+			object.SetAPIVersion(k.apiVersion)
+			object.SetKind(k.kind)
+			if err := m.Client.DeleteAllOf(ctx, object, client.InNamespace(namespace.Name), client.HasLabels{"navarch.dev/app"}); err != nil {
+				return fmt.Errorf("clean cluster %q: %w", m.Name, err)
 			}
-			return fmt.Errorf("namespace %q is still there: %w", name, errors.Join(err))
-		})
-		if err != nil {
-			return fmt.Errorf("clean cluster %q: %w", m.Name, err)
 		}
 	}
-	return nil
+	err := m.Client.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace("navarch-system"), client.MatchingLabels{"app.kubernetes.io/managed-by": "navarch"})
+	if err != nil {
+		return fmt.Errorf("clean cluster %q: %w", m.Name, err)
+	}
+	return until(ctx, func() error { return m.Orphans(ctx) })
 }
 
 // kubeconfigAs writes a kubeconfig that acts as a ServiceAccount of the cluster for
