@@ -3,6 +3,9 @@ package env
 import (
 	"bytes"
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -101,6 +104,21 @@ func (h *Hub) Release(ctx context.Context, revision string) error {
 	}
 	_, err = h.call(ctx, http.MethodPost, "/api/v1/release", body)
 	return err
+}
+
+// Nudge tells the hub of a push, as a Git server would.
+func (h *Hub) Nudge(ctx context.Context) {
+	body := []byte(`{"ref":"refs/heads/main"}`)
+	mac := hmac.New(sha256.New, []byte(WebhookSecret))
+	mac.Write(body)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, h.Webhook(), bytes.NewReader(body))
+	if err != nil {
+		return
+	}
+	request.Header.Set("X-Navarch-Signature", "sha256="+hex.EncodeToString(mac.Sum(nil)))
+	if response, err := http.DefaultClient.Do(request); err == nil {
+		response.Body.Close()
+	}
 }
 
 func (h *Hub) call(ctx context.Context, method, path string, body []byte) ([]byte, error) {

@@ -24,6 +24,8 @@ type story struct {
 	*env.Fleet
 	dir   string           // the fleet's files, as the script writes them
 	marks map[string]int64 // cluster -> size of its audit log at mark
+
+	browser *browser // nil before the first look
 }
 
 type storyKey struct{}
@@ -49,6 +51,12 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"hub":           plain(hub),
 	"agent":         plain(agent),
 	"page":          plain(page),
+	"browse":        plain(browse),
+	"browser-sees":  plain(browserSees),
+	"screenshot":    plain(screenshot),
+	"git-password":  plain(gitPassword),
+	"unreadable":    plain(unreadable),
+	"readable":      plain(readable),
 	"many-apps":     plain(manyApps),
 	"some-applied":  plain(someApplied),
 	"no-orphans":    plain(noOrphans),
@@ -99,6 +107,7 @@ func push(ctx context.Context, ts *testscript.TestScript, s *story, args []strin
 		return err
 	}
 	ts.Setenv("REV", revision)
+	ts.Setenv("SHORT_REV", s.Pushed.Commit[:7])
 	return nil
 }
 
@@ -330,6 +339,45 @@ func agent(_ context.Context, _ *testscript.TestScript, s *story, args []string)
 		return fmt.Errorf("agent %q: want kill, stop or start", args[1])
 	}
 	return nil
+}
+
+// git-password PASSWORD makes the Git server ask for a password from now on, which
+// the hub does not know; an empty one makes it ask for none.
+func gitPassword(_ context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	user := ""
+	if args[0] != "" {
+		user = "git"
+	}
+	s.Git.RequireLogin(user, args[0])
+	return nil
+}
+
+// unreadable REGEXP waits until the hub says why it cannot read the repository.
+func unreadable(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	pattern, err := regexp.Compile(args[0])
+	if err != nil {
+		return err
+	}
+	s.Hub.Nudge(ctx)
+	return until(ctx, func() error {
+		said, err := s.RepositoryError(ctx)
+		if err == nil && !pattern.MatchString(said) {
+			err = fmt.Errorf("the hub says %q of the repository, want %q", said, args[0])
+		}
+		return err
+	})
+}
+
+// readable waits until the hub can read the repository.
+func readable(ctx context.Context, _ *testscript.TestScript, s *story, _ []string) error {
+	s.Hub.Nudge(ctx)
+	return until(ctx, func() error {
+		said, err := s.RepositoryError(ctx)
+		if err == nil && said != "" {
+			err = fmt.Errorf("the hub cannot read the repository: %s", said)
+		}
+		return err
+	})
 }
 
 // page PATH prints a page of the hub, for stdout to look at.
