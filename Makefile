@@ -19,6 +19,8 @@ KUSTOMIZE     := $(BIN)/kustomize-v5.8.2
 # What the tests against real parts find their parts by.
 export NAVARCH_LOCALCLUSTER := $(BIN)/localcluster
 export NAVARCH_KUSTOMIZE := $(KUSTOMIZE)
+# Where tests leave logs and pictures for people.
+export NAVARCH_ARTIFACTS ?= $(CURDIR)/out/artifacts
 
 ## The two commands
 
@@ -27,7 +29,8 @@ demo: build members ## run the main job: three clusters, a Git server, the hub a
 	@$(BIN)/navarch-demo $(if $(CONTEXTS),--contexts "$(CONTEXTS)")
 
 .PHONY: test
-test: check members $(KUSTOMIZE) browser ## pass every test, those against real clusters too
+test: lint members $(GOTESTSUM) $(KUSTOMIZE) browser ## pass every test, those against real clusters too
+	@cd e2e/localcluster && $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 15m ./...
 	@$(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 30m ./...
 
 ## Day to day
@@ -51,6 +54,16 @@ lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
 .PHONY: bench
 bench: build members ## measure commit to applied on three members, with the floor in the same run
 	@go run ./e2e/bench
+
+.PHONY: vectors
+vectors: $(GOTESTSUM) ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
+	@$(GOTESTSUM) --format testname -- -run Vectors ./fleet ./overlays
+
+.PHONY: fuzz
+fuzz: ## look for input that breaks a decoder, a minute each
+	@for target in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
+		for name in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$target/*_test.go | cut -d' ' -f2); do \
+			echo "$$target $$name"; go test $$target -run '^$$' -fuzz "^$$name$$" -fuzztime 60s; done; done
 
 .PHONY: members
 members: ## build the parts of a member cluster (minutes the first time, nothing after)

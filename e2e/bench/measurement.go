@@ -51,11 +51,11 @@ func (m measurement) summary() string {
 func table(results []measurement) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "scenario\tn\tp50 ms\tp95 ms\tfloor ms\tratio\thub CPU s\tagents CPU s\tAPI servers CPU s\thub MiB\tagent MiB\twrites\treads\t")
+	_, _ = fmt.Fprintln(w, "scenario\tn\tp50 ms\tp95 ms\tfloor ms\tratio\thub CPU s\tagents CPU s\tAPI servers CPU s\thub MiB\tagent MiB\twrites\treads\t")
 	for _, m := range results {
-		fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t%d\t\n", m.Scenario, m.N, m.P50, m.P95, m.Floor, m.Ratio,
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%d\t%d\t\n", m.Scenario, m.N, m.P50, m.P95, m.Floor, m.Ratio,
 			m.HubCPU, m.AgentCPU, m.APICPU, m.HubRSS, m.AgentRSS, m.Writes, m.Reads)
 	}
-	_ = w.Flush() // a strings.Builder takes everything
+	_ = w.Flush() // a strings.Builder takes everything, here and above
 	return b.String()
 }

@@ -72,7 +72,7 @@ func startMember(ctx context.Context, t Tools, dir, name string) (*Member, error
 	member.audit = filepath.Join(dir, name, "log", "audit.jsonl")
 	member.parts = filepath.Join(dir, name, "run")
 	member.down = func() error {
-		out, err := exec.Command(t.Localcluster, "down", name, "--dir", dir).CombinedOutput() //nolint:noctx // it must end also when the caller was told to
+		out, err := exec.Command(t.Localcluster, "down", name, "--dir", dir).CombinedOutput() // also when the caller was told to end
 		if err != nil {
 			return fmt.Errorf("stop cluster %q: %w\n%s", name, err, out)
 		}

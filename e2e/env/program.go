@@ -28,7 +28,7 @@ func start(dir, name, path string, args ...string) (*Program, error) {
 		return nil, fmt.Errorf("start %s: %w", name, err)
 	}
 	defer log.Close()
-	p := &Program{Name: name, Log: log.Name(), cmd: exec.Command(path, args...), done: make(chan struct{})} //nolint:noctx // it ends by Stop or Kill
+	p := &Program{Name: name, Log: log.Name(), cmd: exec.Command(path, args...), done: make(chan struct{})}
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	dieWithParent(p.cmd.SysProcAttr)
@@ -95,7 +95,7 @@ func until(ctx context.Context, check func() error) error {
 
 // freePort returns a port of loopback that nobody listens on.
 func freePort() (int, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it is closed at once
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("find a free port: %w", err)
 	}

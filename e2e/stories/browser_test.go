@@ -2,10 +2,12 @@ package stories
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/chromedp/chromedp"
@@ -32,12 +34,12 @@ func startBrowser() (*browser, error) {
 		if err != nil {
 			continue
 		}
-		options := append(quietly[:len(quietly):len(quietly)], chromedp.ExecPath(path))
+		options := slices.Concat(quietly, []chromedp.ExecAllocatorOption{chromedp.ExecPath(path)})
 		allocator, end := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, cancel := chromedp.NewContext(allocator)
 		return &browser{ctx: ctx, stop: func() { cancel(); end() }}, nil
 	}
-	return nil, fmt.Errorf("there is no Chromium to look at the dashboard with: run `make browser`")
+	return nil, errors.New("there is no Chromium to look at the dashboard with: run `make browser`")
 }
 
 // browse PATH FILE opens a page of the hub in the browser and keeps a picture.
@@ -68,7 +70,7 @@ func browserSees(ctx context.Context, _ *testscript.TestScript, s *story, args [
 			return err
 		}
 		if reloads > 0 {
-			return fmt.Errorf("the page was reloaded")
+			return errors.New("the page was reloaded")
 		}
 		if !strings.Contains(text, args[0]) {
 			return fmt.Errorf("the browser does not show %q", args[0])

@@ -112,6 +112,10 @@ func keepLogs(t testscript.T, dir string) {
 	if target == "" {
 		return
 	}
+	if err := os.MkdirAll(target, 0o755); err != nil {
+		t.Log("keep logs: ", err)
+		return
+	}
 	logs, err := filepath.Glob(filepath.Join(dir, "*.log"))
 	if err != nil {
 		return
