@@ -63,6 +63,9 @@ func run(ctx context.Context, contexts []string, once bool) error {
 	}
 	defer func() {
 		say("stopping")
+		if len(contexts) > 0 {
+			say("your clusters keep what was deployed: the namespaces navarch-system, platform, shop and sensors")
+		}
 		for _, member := range members {
 			if err := member.Stop(); err != nil {
 				say("%v", err)
@@ -76,7 +79,7 @@ func run(ctx context.Context, contexts []string, once bool) error {
 	}
 	defer f.Stop()
 	files := filepath.Join(dir, "sample")
-	if err := writeSample(files); err != nil {
+	if err := writeSample(files, len(members)); err != nil {
 		return err
 	}
 	say("pushing the sample fleet")
@@ -117,13 +120,21 @@ func startMembers(ctx context.Context, t env.Tools, dir string, contexts []strin
 	return members, nil
 }
 
-// writeSample writes the sample fleet as files.
-func writeSample(dir string) error {
+// writeSample writes the sample fleet as files, with the first of its clusters.
+func writeSample(dir string, clusters int) error {
 	files, err := fs.Sub(sample, "fleet")
 	if err != nil {
 		return err
 	}
-	return os.CopyFS(dir, files)
+	if err := os.CopyFS(dir, files); err != nil {
+		return err
+	}
+	for _, name := range names[clusters:] {
+		if err := os.Remove(filepath.Join(dir, "clusters", name+".yaml")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func guide(f *env.Fleet) string {
