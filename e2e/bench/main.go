@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/go-logr/logr"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/navarch/navarch/e2e/env"
@@ -27,6 +28,7 @@ var memberNames = []string{"one", "two", "three"}
 
 func main() {
 	log.SetLogger(logr.Discard())
+	klog.SetLogger(logr.Discard()) // watches that end with their member are no news
 	bin := flag.String("bin", "bin", "folder with the programs that make built")
 	rounds := flag.Int("rounds", 30, "how often to change one app")
 	bulk := flag.Int("bulk", 5, "how often to change all apps")
@@ -75,6 +77,7 @@ func run(ctx context.Context, bin string, rounds, bulk int) error {
 		func(ctx context.Context) (measurement, error) { return b.changeOne(ctx, rounds) },
 		func(ctx context.Context) (measurement, error) { return b.changeAll(ctx, bulk) },
 		b.changeNothing,
+		func(ctx context.Context) (measurement, error) { return b.repair(ctx, rounds) },
 	} {
 		m, err := scenario(ctx)
 		if err != nil {

@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/navarch/navarch/e2e/env"
 )
@@ -88,7 +92,7 @@ func (b *bench) measure(ctx context.Context, name string, scenario func(ctx cont
 	if err != nil {
 		return m, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 10*patience)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	if err := scenario(ctx, &m); err != nil {
 		return m, fmt.Errorf("%s: %w", name, err)
@@ -182,6 +186,36 @@ func (b *bench) changeAll(ctx context.Context, rounds int) (measurement, error) 
 			took, floor = append(took, t), append(floor, f)
 		}
 		m.times(took, floor)
+		return nil
+	})
+}
+
+// repair deletes and edits objects behind the agent's back, one at a time.
+func (b *bench) repair(ctx context.Context, rounds int) (measurement, error) {
+	return b.measure(ctx, "1 object deleted or edited", func(ctx context.Context, m *measurement) error {
+		member, w := b.fleet.Members[0], b.watchers[0]
+		var took []time.Duration
+		for i := range rounds {
+			service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: appName(i % apps)}}
+			key := "services/" + namespace + "/" + service.Name
+			good, turn := w.turn(key)
+			begin := time.Now()
+			var err error
+			if i%2 == 0 {
+				err = member.Client.Delete(ctx, service)
+			} else {
+				err = member.Client.Patch(ctx, service, client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"mark":"foreign"}}}`)))
+			}
+			if err != nil {
+				return err
+			}
+			at, err := w.returns(ctx, key, good, turn)
+			if err != nil {
+				return err
+			}
+			took = append(took, at.Sub(begin))
+		}
+		m.times(took, nil)
 		return nil
 	})
 }

@@ -28,15 +28,19 @@ var kinds = []schema.GroupVersionResource{
 type watcher struct {
 	mu    sync.Mutex
 	marks map[string]string // kind, namespace and name -> mark
+	turns map[string]int    // how often that has changed
 	dirty chan struct{}     // one slot
 }
+
+// gone is the mark of an object that was deleted.
+const gone = "gone"
 
 func watch(ctx context.Context, m *env.Member) (*watcher, error) {
 	client, err := metadata.NewForConfig(m.Config)
 	if err != nil {
 		return nil, err
 	}
-	w := &watcher{marks: map[string]string{}, dirty: make(chan struct{}, 1)}
+	w := &watcher{marks: map[string]string{}, turns: map[string]int{}, dirty: make(chan struct{}, 1)}
 	factory := metadatainformer.NewSharedInformerFactory(client, 0)
 	for _, kind := range kinds {
 		see := func(object any) {
@@ -47,6 +51,11 @@ func watch(ctx context.Context, m *env.Member) (*watcher, error) {
 		_, err := factory.ForResource(kind).Informer().AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    see,
 			UpdateFunc: func(_, object any) { see(object) },
+			DeleteFunc: func(object any) {
+				if meta, ok := object.(*metav1.PartialObjectMetadata); ok {
+					w.see(kind.Resource+"/"+meta.Namespace+"/"+meta.Name, gone)
+				}
+			},
 		})
 		if err != nil {
 			return nil, err
@@ -63,7 +72,10 @@ func watch(ctx context.Context, m *env.Member) (*watcher, error) {
 
 func (w *watcher) see(key, mark string) {
 	w.mu.Lock()
-	w.marks[key] = mark
+	if w.marks[key] != mark {
+		w.marks[key] = mark
+		w.turns[key]++
+	}
 	w.mu.Unlock()
 	select {
 	case w.dirty <- struct{}{}:
@@ -82,6 +94,29 @@ func (w *watcher) all(ctx context.Context, namespace string, names []string, mar
 		select {
 		case <-ctx.Done():
 			return time.Time{}, fmt.Errorf("%d objects never got mark %q: %w", missing, mark, ctx.Err())
+		case <-w.dirty:
+		}
+	}
+}
+
+// turn returns an object's mark and how often it has changed.
+func (w *watcher) turn(key string) (mark string, turns int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.marks[key], w.turns[key]
+}
+
+// returns waits until an object's mark has changed since the given turn and is as
+// it was, and tells when that was.
+func (w *watcher) returns(ctx context.Context, key, mark string, since int) (time.Time, error) {
+	for {
+		now, turns := w.turn(key)
+		if turns > since && now == mark {
+			return time.Now(), nil
+		}
+		select {
+		case <-ctx.Done():
+			return time.Time{}, fmt.Errorf("%s is at %q and was at %q: %w", key, now, mark, ctx.Err())
 		case <-w.dirty:
 		}
 	}
