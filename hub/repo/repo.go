@@ -106,7 +106,7 @@ func Open(c Config) (*Repo, error) {
 		log:     c.Log,
 		remote:  remote,
 		nudges:  make(chan struct{}, 1),
-		limit:   rate.NewLimiter(2, 10),
+		limit:   rate.NewLimiter(10, 20),
 		commits: make(chan Commit, 1),
 		crowd:   maxPacks,
 	}
