@@ -71,7 +71,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
 	reports := newReporter(conn, c.Log)
-	reconciler := newReconciler(c.Cluster, h, reports.tell, m, c.Log)
+	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)
 	accept := func(ctx context.Context, sealed []byte) error {
 		target, err := h.fetcher.Accept(ctx, sealed)

@@ -197,7 +197,7 @@ func flatten(err error) []error {
 	if err == nil {
 		return nil
 	}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // joined errors are taken apart level by level
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var flat []error
 		for _, each := range joined.Unwrap() {
 			flat = append(flat, flatten(each)...)

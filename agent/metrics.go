@@ -74,7 +74,7 @@ func (m *metrics) serve(ctx context.Context, listener net.Listener, ready func()
 		_, _ = w.Write([]byte("ready\n"))
 	})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
-	context.AfterFunc(ctx, func() { server.Close() })
+	context.AfterFunc(ctx, func() { _ = server.Close() }) // what was asked for does not matter any more
 	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}

@@ -30,7 +30,7 @@ const (
 type reconciler struct {
 	cluster fleet.ClusterName
 	hands   *hands
-	tell    func(wire.Report)
+	reports *reporter
 	metrics *metrics
 	log     *slog.Logger
 
@@ -43,9 +43,9 @@ type reconciler struct {
 	batch   *batch
 }
 
-func newReconciler(cluster fleet.ClusterName, h *hands, tell func(wire.Report), m *metrics, log *slog.Logger) *reconciler {
+func newReconciler(cluster fleet.ClusterName, h *hands, reports *reporter, m *metrics, log *slog.Logger) *reconciler {
 	r := &reconciler{
-		cluster: cluster, hands: h, tell: tell, metrics: m, log: log,
+		cluster: cluster, hands: h, reports: reports, metrics: m, log: log,
 		apps:    map[fleet.AppName]*app{},
 		targets: make(chan fetch.Target, 1),
 		results: make(chan result, 64),
@@ -147,7 +147,7 @@ func (r *reconciler) retarget(target fetch.Target) {
 		a.wanted, a.leaving = false, false
 		r.interrupt(a)
 		if len(a.record.Objects) == 0 && a.work == nil {
-			delete(r.apps, name)
+			r.drop(a)
 			continue
 		}
 		r.report(a)
@@ -332,6 +332,9 @@ func (r *reconciler) finish(done result, now time.Time) {
 		r.metrics.applied(len(done.applied), done.err)
 		r.settle(a, done.err, now)
 	}
+	if r.apps[a.name] == nil {
+		return // nothing is left to say of it
+	}
 	r.report(a)
 	for _, other := range r.apps {
 		if slices.Contains(other.desired.DependsOn, a.name) {
@@ -387,7 +390,7 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 		r.hands.inventory.Forget(a.name)
 		r.flushSoon()
 		if !a.wanted && !a.leaving {
-			delete(r.apps, a.name)
+			r.drop(a)
 		}
 		return
 	}
@@ -401,8 +404,14 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 // report tells the hub how an app does.
 func (r *reconciler) report(a *app) {
 	if r.known {
-		r.tell(a.report(r.cluster, r.waitsFor(a), r.hands.watcher.State))
+		r.reports.tell(a.report(r.cluster, r.waitsFor(a), r.hands.watcher.State))
 	}
+}
+
+// drop forgets an app of which nothing is left.
+func (r *reconciler) drop(a *app) {
+	delete(r.apps, a.name)
+	r.reports.forget(a.name)
 }
 
 func (r *reconciler) flushSoon() {

@@ -2,6 +2,7 @@ package apply
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -50,5 +51,5 @@ func (c *Client) awaitEstablished(ctx context.Context, o Object) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	return fmt.Errorf("the API server stopped telling about it before it was served")
+	return errors.New("the API server stopped telling about it before it was served")
 }
