@@ -138,8 +138,8 @@ type overview struct {
 		Revision string
 		Problems fleet.Problems
 	}
-	Accepted *struct{ Revision string }
-	Hold     *struct {
+	Announced *struct{ Revision string }
+	Hold      *struct {
 		Revision string
 		Reasons  []fleet.Hold
 	}
@@ -186,7 +186,7 @@ func (f *Fleet) Holds(ctx context.Context) ([]string, error) {
 	return lines, nil
 }
 
-// Ready waits until the hub has accepted the last push and says that every app is
+// Ready waits until the hub has announced the last push and says that every app is
 // Ready where it is placed, at what was announced.
 func (f *Fleet) Ready(ctx context.Context) error {
 	return until(ctx, func() error {
@@ -194,11 +194,11 @@ func (f *Fleet) Ready(ctx context.Context) error {
 		if err := f.Hub.API(ctx, "fleet", &o); err != nil {
 			return err
 		}
-		if o.Accepted == nil || o.Accepted.Revision != f.Revision() {
-			return fmt.Errorf("the hub has not accepted %s", f.Revision())
-		}
 		if o.Hold != nil {
 			return fmt.Errorf("%s is held", o.Hold.Revision)
+		}
+		if o.Announced == nil || o.Announced.Revision != f.Revision() {
+			return fmt.Errorf("the hub has not announced %s", f.Revision())
 		}
 		if o.Connected < len(f.Members) {
 			return fmt.Errorf("%d of %d clusters are connected", o.Connected, len(f.Members))
