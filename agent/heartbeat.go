@@ -28,10 +28,7 @@ func newHeart(c Config, conn *natsconn.Conn, f *fetch.Fetcher, cluster *observe.
 
 // beatSoon makes the next heartbeat come at once.
 func (h *heart) beatSoon() {
-	select {
-	case h.changed <- struct{}{}:
-	default:
-	}
+	signal(h.changed)
 }
 
 // factsSettle is how long facts may change before they are told.

@@ -19,6 +19,9 @@ const (
 	// change goes out at once, what follows within this time goes out together.
 	settleReports = 200 * time.Millisecond
 	reportsAtOnce = 16
+	// resendMost is the longest pause between two attempts to send what could not be
+	// sent: the server may be there and its streams not be made yet.
+	resendMost = 30 * time.Second
 )
 
 // reporter tells the hub the last word on every app, and again after every
@@ -31,12 +34,13 @@ type reporter struct {
 	last   map[fleet.AppName]wire.Report // the last word
 	unsent map[fleet.AppName]bool
 	dirty  chan struct{} // one slot: unsent is not empty
+	now    chan struct{} // one slot: no reason to wait any longer
 }
 
 func newReporter(conn *natsconn.Conn, log *slog.Logger) *reporter {
 	return &reporter{
 		conn: conn, log: log,
-		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1),
+		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1), now: make(chan struct{}, 1),
 	}
 }
 
@@ -52,48 +56,54 @@ func (p *reporter) tell(r wire.Report) {
 	r.Time = time.Now().UTC()
 	p.last[r.App] = r
 	p.unsent[r.App] = true
-	p.signal()
+	signal(p.dirty)
 }
 
-func (p *reporter) signal() {
+func signal(slot chan struct{}) {
 	select {
-	case p.dirty <- struct{}{}:
+	case slot <- struct{}{}:
 	default:
 	}
 }
 
-// again marks everything as unsent.
+// again makes everything be sent once more, at once.
 func (p *reporter) again() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for app := range p.last {
 		p.unsent[app] = true
 	}
-	p.signal()
+	signal(p.dirty)
+	signal(p.now)
 }
 
 // run sends reports until ctx ends.
 func (p *reporter) run(ctx context.Context) error {
+	pause := settleReports
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.dirty:
 		}
-		p.send(ctx)
-		settle := time.NewTimer(settleReports)
+		if p.send(ctx) {
+			pause = settleReports
+		} else {
+			pause = min(2*pause, resendMost)
+			signal(p.dirty)
+		}
+		settle := time.NewTimer(pause)
 		select {
 		case <-ctx.Done():
-			settle.Stop()
-			return ctx.Err()
+		case <-p.now:
 		case <-settle.C:
 		}
+		settle.Stop()
 	}
 }
 
-// send sends what is unsent. What fails is unsent again, and goes out with the next
-// connection.
-func (p *reporter) send(ctx context.Context) {
+// send sends what is unsent, and tells whether it could. What fails is unsent again.
+func (p *reporter) send(ctx context.Context) bool {
 	p.mu.Lock()
 	reports := make([]wire.Report, 0, len(p.unsent))
 	for app := range p.unsent {
@@ -105,16 +115,17 @@ func (p *reporter) send(ctx context.Context) {
 	group.SetLimit(reportsAtOnce)
 	for _, r := range reports {
 		group.Go(func() error {
-			if err := p.conn.Report(ctx, r); err != nil {
+			err := p.conn.Report(ctx, r)
+			if err != nil {
 				p.log.Debug("report not sent", "app", r.App, "err", err)
 				p.mu.Lock()
 				p.unsent[r.App] = true
 				p.mu.Unlock()
 			}
-			return nil
+			return err
 		})
 	}
-	_ = group.Wait() // every error was kept above
+	return group.Wait() == nil
 }
 
 // forget drops what is no longer of any concern.

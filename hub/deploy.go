@@ -24,6 +24,7 @@ const retryAfter = 2 * time.Second
 // agents and people say reaches it over channels.
 type deployer struct {
 	log       *slog.Logger
+	metrics   *metrics
 	parser    parser
 	renderer  renderer
 	announcer announcer
@@ -56,6 +57,7 @@ type release struct {
 func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, board *view.Board) *deployer {
 	return &deployer{
 		log:       log,
+		metrics:   newMetrics(),
 		announcer: announcer{key: key, conn: conn, epoch: 1, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
 		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: map[fleet.ClusterName]map[fleet.AppName]bool{}},
@@ -86,12 +88,16 @@ func (d *deployer) recall(ctx context.Context) error {
 
 // run deploys every commit that comes until ctx ends.
 func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
+	sweep := time.NewTicker(sweepEvery)
+	defer sweep.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case commit := <-commits:
 			d.deploy(ctx, commit)
+		case now := <-sweep.C:
+			d.sweep(ctx, now)
 		case <-d.retry:
 			d.republish(ctx)
 		case signal := <-d.signals:
@@ -107,6 +113,7 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 	start := time.Now()
 	w, problems := d.decide(commit)
+	defer func() { d.metrics.commit(problems.Err() == nil, time.Since(start)) }()
 	d.board.Commit(view.Commit{
 		Revision: commit.Revision, Message: commit.Message, Author: commit.Author, Time: commit.Time,
 		Rewound: commit.Rewound, Problems: problems, Accepted: problems.Err() == nil,
@@ -175,6 +182,7 @@ func (d *deployer) publish(ctx context.Context) error {
 		d.retry = time.After(retryAfter)
 		return err
 	}
+	d.metrics.announcements.Add(float64(len(plan.Changes)))
 	d.contents = w.Contents
 	d.announcer.leave(plan.Left)
 	d.board.Published(d.announcer.published, w.Revision, time.Now())

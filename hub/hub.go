@@ -52,6 +52,7 @@ type NATS struct {
 	Listen string   // address of the embedded server; default DefaultNATSListen
 	Hosts  []string // names under which agents reach it, for its certificate
 	URL    string   // of an external server; empty: the embedded one
+	CA     []byte   // PEM that its certificate is checked against; default the system's
 }
 
 // Run runs a hub until ctx ends. It returns early, with an error that says what to
@@ -180,7 +181,7 @@ func dial(c Config, identity *enrol.Identity, server *broker.Broker) (*natsconn.
 	}
 	config := natsconn.Config{Credentials: credentials, Name: "navarch-hub", Log: c.Log}
 	if server == nil {
-		config.URL = c.NATS.URL
+		config.URL, config.CA = c.NATS.URL, c.NATS.CA
 	} else {
 		config.InProcess = server
 	}

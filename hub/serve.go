@@ -24,6 +24,7 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 		Board:   d.board,
 		Release: d.Release,
 		Version: c.Version,
+		Metrics: d.metrics.registry,
 		Ready: func() error {
 			if !conn.Connected() {
 				return errors.New("not connected to NATS")

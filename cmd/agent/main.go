@@ -36,7 +36,7 @@ func main() {
 	if err == nil {
 		err = agent.Run(ctx, config)
 	}
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // who was told to end has no error to tell
 		fmt.Fprintln(os.Stderr, "Error:", err)
 		os.Exit(1) //nolint:gocritic // the process ends; there is no signal left to stop
 	}

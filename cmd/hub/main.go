@@ -39,7 +39,7 @@ func main() {
 // environment, never from flags, which every process on the machine can read.
 func parse(args []string) (hub.Config, error) {
 	var c hub.Config
-	var hosts, passwordFile, webhookFile, level string
+	var hosts, passwordFile, webhookFile, natsCA, level string
 	flags := flag.NewFlagSet("navarch-hub", flag.ContinueOnError)
 	flags.StringVar(&c.Repository.URL, "repo", "", "URL of the fleet repository (required)")
 	flags.StringVar(&c.Repository.Branch, "branch", "main", "branch to deploy")
@@ -51,7 +51,8 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.Identity, "identity", "/etc/navarch/identity", "folder of the hub's keys, made when it is empty: back it up")
 	flags.StringVar(&c.Listen, "listen", hub.DefaultListen, "address of the dashboard, API and metrics")
 	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
-	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one")
+	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
+	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
@@ -70,6 +71,11 @@ func parse(args []string) (hub.Config, error) {
 		c.NATS.Hosts = strings.Split(hosts, ",")
 	}
 	var err error
+	if natsCA != "" {
+		if c.NATS.CA, err = os.ReadFile(natsCA); err != nil {
+			return hub.Config{}, fmt.Errorf("--nats-ca: %w", err)
+		}
+	}
 	if c.Repository.Password, err = secret(passwordFile, "NAVARCH_GIT_PASSWORD"); err != nil {
 		return hub.Config{}, fmt.Errorf("--git-password-file: %w", err)
 	}

@@ -18,7 +18,7 @@ func newInstall() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "install",
 		GroupID: "other",
-		Short:   "Print what installs a hub or an agent",
+		Short:   "Print what installs a hub, an agent or a NATS server",
 		Long: `Print what installs a hub or the agent of a member cluster.
 
 Nothing is installed by this command itself: it prints manifests, which you read
@@ -35,7 +35,7 @@ is bound to.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newInstallHub(), newInstallAgent())
+	cmd.AddCommand(newInstallHub(), newInstallAgent(), newInstallNATS())
 	return cmd
 }
 

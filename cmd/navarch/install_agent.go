@@ -2,17 +2,17 @@ package main
 
 import (
 	"fmt"
+	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/navarch/navarch/fleet"
-	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/manifests"
 )
 
 type installAgent struct {
-	cluster, identity, image, namespace string
-	hubs                                []string
+	cluster, identity, image, namespace, ca string
+	hubs                                    []string
 }
 
 func newInstallAgent() *cobra.Command {
@@ -43,6 +43,7 @@ The name of the cluster is the one that it has in the fleet repository.`,
 	flags := cmd.Flags()
 	flags.StringVar(&o.cluster, "cluster", "", "name of the cluster in the fleet repository (required)")
 	flags.StringArrayVar(&o.hubs, "hub", nil, "URL under which this cluster reaches the hub's NATS; may be repeated (required)")
+	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own; default the hub's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
 	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
@@ -70,13 +71,15 @@ func (o installAgent) run(cmd *cobra.Command) error {
 	if err := checkNamespace(cmd, o.namespace); err != nil {
 		return err
 	}
-	// A new identity here would make an agent that no hub can speak to.
-	if !hasIdentity(o.identity) {
-		return fmt.Errorf("there is no identity in %q: name the folder that `navarch install hub --identity` made, or that of the hub's machine", o.identity)
-	}
-	identity, err := enrol.Open(o.identity)
+	identity, err := existingIdentity(o.identity)
 	if err != nil {
 		return err
+	}
+	ca := identity.CA()
+	if o.ca != "" {
+		if ca, err = os.ReadFile(o.ca); err != nil {
+			return fmt.Errorf("--hub-ca: %w", err)
+		}
 	}
 	credentials, err := identity.AgentCredentials(cluster)
 	if err != nil {
@@ -87,7 +90,7 @@ func (o installAgent) run(cmd *cobra.Command) error {
 		Hub:         o.hubs,
 		HubKey:      identity.PublicKey(),
 		Credentials: credentials,
-		CA:          identity.CA(),
+		CA:          ca,
 		Image:       o.image,
 		Namespace:   o.namespace,
 	})

@@ -33,7 +33,7 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	install := exec.CommandContext(ctx, h.tools.Navarch, "install", "agent", "--cluster", m.Name, "--hub", h.NATSURL, "--identity", h.Identity)
+	install := exec.CommandContext(ctx, h.tools.Navarch, "install", "agent", "--cluster", m.Name, "--hub", h.NATSURL, "--identity", h.Identity, "--hub-ca", h.NATSCA)
 	var stderr bytes.Buffer
 	install.Stderr = &stderr
 	manifest, err := install.Output()

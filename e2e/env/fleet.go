@@ -20,8 +20,10 @@ type Fleet struct {
 	Repository string // URL
 	Work       *gitserver.WorkDir
 	Hub        *Hub
+	NATS       *NATS             // nil: the one in the hub
 	Agents     map[string]*Agent // by cluster
 	Pushed     gitserver.Pushed  // last
+	dir        string
 }
 
 // FleetConfig says what a fleet is made of. State and logs go below Dir.
@@ -35,7 +37,7 @@ type FleetConfig struct {
 // StartFleet starts everything but the members, which run already. The repository
 // is empty.
 func StartFleet(ctx context.Context, c FleetConfig) (_ *Fleet, err error) {
-	f := &Fleet{Tools: c.Tools, Members: c.Members, Agents: map[string]*Agent{}}
+	f := &Fleet{Tools: c.Tools, Members: c.Members, Agents: map[string]*Agent{}, dir: c.Dir}
 	defer func() {
 		if err != nil {
 			f.Stop()
@@ -60,14 +62,38 @@ func StartFleet(ctx context.Context, c FleetConfig) (_ *Fleet, err error) {
 	if err := f.Hub.Start(ctx); err != nil {
 		return nil, err
 	}
-	for _, member := range c.Members {
-		agent, err := f.Hub.InstallAgent(ctx, member, c.Dir)
+	return f, f.installAgents(ctx)
+}
+
+func (f *Fleet) installAgents(ctx context.Context) error {
+	for _, member := range f.Members {
+		agent, err := f.Hub.InstallAgent(ctx, member, f.dir)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		f.Agents[member.Name] = agent
 	}
-	return f, nil
+	return nil
+}
+
+// UseOwnNATS moves the hub and the agents to a stock NATS server.
+func (f *Fleet) UseOwnNATS(ctx context.Context) error {
+	var err error
+	if f.NATS, err = f.Hub.NewNATS(ctx, f.dir); err != nil {
+		return err
+	}
+	if err := f.NATS.Start(ctx); err != nil {
+		return err
+	}
+	for _, agent := range f.Agents {
+		agent.Stop()
+	}
+	f.Hub.Stop()
+	f.Hub.UseNATS(f.NATS)
+	if err := f.Hub.Start(ctx); err != nil {
+		return err
+	}
+	return f.installAgents(ctx)
 }
 
 // Stop ends everything that StartFleet started.
@@ -77,6 +103,9 @@ func (f *Fleet) Stop() {
 	}
 	if f.Hub != nil {
 		f.Hub.Stop()
+	}
+	if f.NATS != nil {
+		f.NATS.Stop()
 	}
 	if f.Git != nil {
 		_ = f.Git.Close() // nothing is lost: it is removed with its folder

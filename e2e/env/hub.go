@@ -20,6 +20,7 @@ type Hub struct {
 	*Program
 	URL      string // of the dashboard
 	NATSURL  string
+	NATSCA   string // file; empty: the hub's own authority
 	Data     string // folder that may be lost
 	Identity string // folder that must not be
 	tools    Tools

@@ -12,6 +12,8 @@ import (
 // Tools are the programs that an environment is made of.
 type Tools struct {
 	Hub, Agent, Navarch string
+	// NATS is the stock nats-server; empty where there is none.
+	NATS string
 	// Localcluster starts member clusters. Kustomize is the stock tool; empty where
 	// there is none.
 	Localcluster, Kustomize string
@@ -24,14 +26,17 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 		Hub:          filepath.Join(dir, "navarch-hub"),
 		Agent:        filepath.Join(dir, "navarch-agent"),
 		Navarch:      filepath.Join(dir, "navarch"),
+		NATS:         filepath.Join(dir, "nats-server"),
 		Localcluster: os.Getenv("NAVARCH_LOCALCLUSTER"),
 		Kustomize:    os.Getenv("NAVARCH_KUSTOMIZE"),
 	}
 	if _, err := os.Stat(t.Localcluster); t.Localcluster == "" || err != nil {
 		return Tools{}, errors.New("there is no localcluster to start members with: run `make members` and set NAVARCH_LOCALCLUSTER, or use make")
 	}
-	for name, pkg := range map[string]string{t.Hub: "hub", t.Agent: "agent", t.Navarch: "navarch"} {
-		build := exec.CommandContext(ctx, "go", "build", "-o", name, "github.com/navarch/navarch/cmd/"+pkg)
+	const ours = "github.com/navarch/navarch/cmd/"
+	packages := map[string]string{t.Hub: ours + "hub", t.Agent: ours + "agent", t.Navarch: ours + "navarch", t.NATS: "github.com/nats-io/nats-server/v2"}
+	for name, pkg := range packages {
+		build := exec.CommandContext(ctx, "go", "build", "-o", name, pkg)
 		if out, err := build.CombinedOutput(); err != nil {
 			return Tools{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}

@@ -50,6 +50,7 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"release":       plain(release),
 	"hub":           plain(hub),
 	"agent":         plain(agent),
+	"nats":          plain(nats),
 	"page":          plain(page),
 	"browse":        plain(browse),
 	"browser-sees":  plain(browserSees),
@@ -337,6 +338,24 @@ func agent(_ context.Context, _ *testscript.TestScript, s *story, args []string)
 		return a.Start()
 	default:
 		return fmt.Errorf("agent %q: want kill, stop or start", args[1])
+	}
+	return nil
+}
+
+// nats use|kill|start|lose-data: a NATS server of its own, in place of the one in
+// the hub.
+func nats(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	switch args[0] {
+	case "use":
+		return s.UseOwnNATS(ctx)
+	case "kill":
+		s.NATS.Kill()
+	case "start":
+		return s.NATS.Start(ctx)
+	case "lose-data":
+		return os.RemoveAll(s.NATS.Data)
+	default:
+		return fmt.Errorf("nats %q: want use, kill, start or lose-data", args[0])
 	}
 	return nil
 }

@@ -35,6 +35,9 @@ func (i *Identity) OperatorJWT() (string, error) {
 	return token, nil
 }
 
+// SystemAccount returns the public key of the account that is the server's own.
+func (i *Identity) SystemAccount() string { return i.system.public }
+
 // AccountJWTs returns the accounts of a NATS server by their public keys: the
 // hub's with its streams, the agents' with what [wire.OfferAgents] says, and the
 // one of the server itself. Each call signs them anew.
