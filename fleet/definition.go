@@ -87,7 +87,11 @@ type App struct {
 	// DependsOn names apps that must be Ready in a cluster before this one is
 	// applied there. An app that is not placed there does not hold it back.
 	DependsOn []AppName `json:"dependsOn,omitempty"` // sorted
-	Position  Position  `json:"-"`
+	// Constraints guard where the app may land, whatever the placement says.
+	Constraints []Constraint `json:"constraints,omitempty"`
+	Rollout     Rollout      `json:"rollout,omitzero"`
+	Failover    *Failover    `json:"failover,omitempty"` // nil: see [FailoverSettings]
+	Position    Position     `json:"-"`
 }
 
 // Source says what an app is made of.
@@ -97,13 +101,6 @@ type Source struct {
 	Path string `json:"path"`
 	// Position is where the path is written.
 	Position Position `json:"-"`
-}
-
-// Placement says which clusters run an app. The zero value means all of them that
-// have no taint against it. Fields and meaning are those of Karmada's Placement.
-type Placement struct {
-	ClusterAffinity    *ClusterAffinity `json:"clusterAffinity,omitempty"`
-	ClusterTolerations []Toleration     `json:"clusterTolerations,omitempty"`
 }
 
 // ClusterAffinity selects clusters: those not in Exclude that pass the label
