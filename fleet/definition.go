@@ -15,6 +15,8 @@ type Definition struct {
 	Settings Settings  `json:"settings"`
 	Clusters []Cluster `json:"clusters"` // by name
 	Apps     []App     `json:"apps"`     // by name
+	// TaintPolicies taint clusters by what is observed of them.
+	TaintPolicies []TaintPolicy `json:"taintPolicies,omitempty"` // by name
 }
 
 // Position is where something is written.
@@ -25,7 +27,19 @@ type Position struct {
 
 // Settings is fleet.yaml: what concerns the whole repository.
 type Settings struct {
-	DeletionBudget DeletionBudget `json:"deletionBudget"`
+	DeletionBudget DeletionBudget   `json:"deletionBudget"`
+	Failover       FailoverSettings `json:"failover"`
+}
+
+// FailoverSettings say when a cluster is lost, and what apps do then that do not
+// say it themselves.
+type FailoverSettings struct {
+	// Cluster tells whether apps without a failover of their own leave clusters that
+	// are lost; default true.
+	Cluster bool `json:"cluster"`
+	// SilentAfter is for how long nothing is heard of a cluster before it is not
+	// ready; default 30s.
+	SilentAfter Duration `json:"silentAfter"`
 }
 
 // DeletionBudget bounds what one commit may take away before a person has to
@@ -72,6 +86,9 @@ type Toleration struct {
 	Operator string `json:"operator,omitempty"` // Equal (default) or Exists
 	Value    string `json:"value,omitempty"`
 	Effect   string `json:"effect,omitempty"` // empty: every effect
+	// TolerationSeconds is how long a taint with the effect NoExecute is tolerated by an
+	// app that runs on the cluster already; nil: for ever.
+	TolerationSeconds *int64 `json:"tolerationSeconds,omitempty"`
 }
 
 // App is one application of the fleet: what it is made of, where it runs and
@@ -80,7 +97,12 @@ type App struct {
 	Name AppName `json:"name"`
 	// Namespace is where the app's objects go. It is created where it is absent and
 	// never pruned. Empty: objects keep the namespace that they name.
-	Namespace string     `json:"namespace,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	// Labels are those of the app's metadata. They group apps, see [WorkloadAffinity].
+	Labels map[string]string `json:"labels,omitempty"`
+	// Policy is the Karmada policy that the app was made of, as in
+	// "PropagationPolicy default/nginx"; empty for an App.
+	Policy    string     `json:"policy,omitempty"`
 	Source    Source     `json:"source"`
 	Placement Placement  `json:"placement,omitzero"`
 	Overrides []Override `json:"overrides,omitempty"` // in the order of the file
@@ -98,9 +120,20 @@ type App struct {
 type Source struct {
 	// Path is a kustomize directory, a directory of plain YAML or one YAML file,
 	// cleaned and relative to the root of the repository.
-	Path string `json:"path"`
+	// Empty where Objects are set.
+	Path string `json:"path,omitempty"`
+	// Objects are the documents that a Karmada policy claims: these and nothing else of
+	// their files are the source. By file and document; nil where Path is set.
+	Objects []SourceObject `json:"objects,omitempty"`
 	// Position is where the path is written.
 	Position Position `json:"-"`
+}
+
+// SourceObject is one document of a file.
+type SourceObject struct {
+	File string `json:"file"` // path in the repository, with slashes
+	// Document counts the documents of the file from 0, without those that are empty.
+	Document int `json:"document"`
 }
 
 // ClusterAffinity selects clusters: those not in Exclude that pass the label
@@ -148,13 +181,16 @@ type ResourceSelector struct {
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 }
 
-// Overriders are Karmada's. Whatever their order in the file, image overriders
-// are applied first, then labels, annotations and plaintext.
+// Overriders are Karmada's. Whatever their order in the file, they are applied in
+// the order of the fields here.
 type Overriders struct {
-	ImageOverrider       []ImageOverrider     `json:"imageOverrider,omitempty"`
-	LabelsOverrider      []LabelOverrider     `json:"labelsOverrider,omitempty"`
-	AnnotationsOverrider []LabelOverrider     `json:"annotationsOverrider,omitempty"`
-	Plaintext            []PlaintextOverrider `json:"plaintext,omitempty"`
+	ImageOverrider       []ImageOverrider       `json:"imageOverrider,omitempty"`
+	CommandOverrider     []CommandArgsOverrider `json:"commandOverrider,omitempty"`
+	ArgsOverrider        []CommandArgsOverrider `json:"argsOverrider,omitempty"`
+	LabelsOverrider      []LabelOverrider       `json:"labelsOverrider,omitempty"`
+	AnnotationsOverrider []LabelOverrider       `json:"annotationsOverrider,omitempty"`
+	FieldOverrider       []FieldOverrider       `json:"fieldOverrider,omitempty"`
+	Plaintext            []PlaintextOverrider   `json:"plaintext,omitempty"`
 }
 
 // ImageOverrider edits one component of image names.
@@ -170,10 +206,34 @@ type ImagePredicate struct {
 	Path string `json:"path"` // RFC 6901, as in /spec/template/spec/initContainers/0/image
 }
 
+// CommandArgsOverrider edits the command or the arguments of the containers with a
+// name: add appends the values, remove takes out what equals one of them.
+type CommandArgsOverrider struct {
+	ContainerName string   `json:"containerName"`
+	Operator      string   `json:"operator"` // add or remove
+	Value         []string `json:"value,omitempty"`
+}
+
 // LabelOverrider edits the labels or annotations in an object's metadata.
 type LabelOverrider struct {
 	Operator string            `json:"operator"` // add, remove or replace
 	Value    map[string]string `json:"value"`
+}
+
+// FieldOverrider edits the JSON or YAML document that a text field of an object
+// holds, as in the data of a ConfigMap. Only one of JSON and YAML is set.
+type FieldOverrider struct {
+	FieldPath string                `json:"fieldPath"` // RFC 6901
+	JSON      []FieldPatchOperation `json:"json,omitempty"`
+	YAML      []FieldPatchOperation `json:"yaml,omitempty"`
+}
+
+// FieldPatchOperation is one operation of the RFC 6902 patch that edits the
+// document.
+type FieldPatchOperation struct {
+	SubPath  string          `json:"subPath"`  // RFC 6901
+	Operator string          `json:"operator"` // add, remove or replace
+	Value    json.RawMessage `json:"value,omitempty"`
 }
 
 // PlaintextOverrider is one operation of the RFC 6902 patch that all of a rule's

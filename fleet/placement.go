@@ -143,9 +143,9 @@ type IgnoredDifference struct {
 type Failover struct {
 	Application *ApplicationFailover `json:"application,omitempty"`
 	Cluster     *ClusterFailover     `json:"cluster,omitempty"`
-	// OnReturn is auto, manual, or a time that the cluster has to be well again, as in
-	// "10m". Not in Karmada.
-	OnReturn string `json:"onReturn,omitempty"` // default auto
+	// OnReturn says when the app goes back to a cluster that is well again. Not in
+	// Karmada.
+	OnReturn Return `json:"onReturn,omitempty"`
 }
 
 // ApplicationFailover moves an app that stays unhealthy in one cluster.
