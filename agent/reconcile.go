@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"reflect"
 	"slices"
 	"time"
 
@@ -134,6 +135,7 @@ func (r *reconciler) retarget(target fetch.Target) {
 	for _, tombstone := range target.Index.Tombstones {
 		named[tombstone.App] = true
 		a := r.app(tombstone.App)
+		a.preserve = tombstone.Preserve
 		if !a.leaving {
 			a.wanted, a.leaving, a.failure, a.retryAt = false, true, nil, time.Time{}
 			r.interrupt(a)
@@ -158,8 +160,8 @@ func (r *reconciler) retarget(target fetch.Target) {
 func (r *reconciler) want(a *app, desired fleet.DesiredApp, revision string) {
 	same := a.wanted && a.content() == desired.Content() && a.desired.Namespace == desired.Namespace
 	a.leaving = false
-	if same {
-		a.desired = desired // its dependencies may differ
+	if same && (a.failure == nil || reflect.DeepEqual(a.desired.Terms, desired.Terms)) {
+		a.desired = desired // its dependencies may differ, and terms that mattered to nothing
 		return
 	}
 	a.wanted, a.desired, a.revision = true, desired, revision
@@ -257,7 +259,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	w := &work{app: a.name, desired: a.desired, record: a.record, batch: r.batch}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
-		w.kind = removes
+		w.kind, w.preserve = removes, a.preserve
 		return w
 	case a.wanted && (!a.current() || a.failure != nil):
 		w.kind, w.gate = applies, make(chan struct{})
@@ -271,10 +273,10 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	return nil
 }
 
-// broken returns the objects of a current app that somebody changed or deleted, and
-// takes them off the list of those to look at.
-func (r *reconciler) broken(a *app, now time.Time) []fleet.ObjectID {
-	var broken []fleet.ObjectID
+// broken returns the objects of a current app that somebody changed or deleted, with
+// their versions, and takes them off the list of those to look at.
+func (r *reconciler) broken(a *app, now time.Time) map[fleet.ObjectID]string {
+	broken := map[fleet.ObjectID]string{}
 	for _, item := range a.record.Objects {
 		if !a.drifted[item.ObjectID] {
 			continue
@@ -288,7 +290,7 @@ func (r *reconciler) broken(a *app, now time.Time) []fleet.ObjectID {
 				a.retryAt = now.Add(repairWindow)
 				continue
 			}
-			broken = append(broken, item.ObjectID)
+			broken[item.ObjectID] = state.Version
 		}
 	}
 	clear(a.drifted)
@@ -318,7 +320,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 	case removes:
 		r.finishRemoval(a, done, now)
 	case mends:
-		r.metrics.repaired(len(done.applied))
+		r.metrics.repaired(a.repaired(done.applied, w.mend))
 		r.keep(a, done, a.record.IDs())
 		r.settle(a, done.err, now)
 	case applies:

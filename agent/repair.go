@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/navarch/navarch/agent/apply"
 	"github.com/navarch/navarch/fleet"
 )
 
@@ -29,6 +30,23 @@ func (a *app) mayRepair(id fleet.ObjectID, now time.Time) bool {
 	}
 	r.count++
 	return r.count <= maxRepairs
+}
+
+// repaired takes in what came of repairs and returns how many changed something. One
+// that did not was of a field that the cluster may change for itself, and is not
+// counted as a repair.
+func (a *app) repaired(applied []apply.Applied, before map[fleet.ObjectID]string) int {
+	changed := 0
+	for _, object := range applied {
+		if apply.VersionOf(object.Meta) != before[object.ID] {
+			changed++
+			continue
+		}
+		if r := a.repairs[object.ID]; r != nil && r.count > 0 {
+			r.count--
+		}
+	}
+	return changed
 }
 
 // fighting names an object that somebody else keeps changing, and is empty when

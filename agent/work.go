@@ -29,11 +29,13 @@ type work struct {
 	kind    workKind
 	app     fleet.AppName
 	desired fleet.DesiredApp
-	record  apply.Record     // as it was when the work began
-	mend    []fleet.ObjectID // objects to apply again
-	cancel  context.CancelFunc
-	gate    chan struct{} // closed when everything that the app depends on is ready
-	batch   *batch        // of the apps that one announcement changed
+	record  apply.Record              // as it was when the work began
+	mend    map[fleet.ObjectID]string // objects to apply again, and their versions before
+	// preserve leaves the objects in the cluster, as nobody's.
+	preserve bool
+	cancel   context.CancelFunc
+	gate     chan struct{} // closed when everything that the app depends on is ready
+	batch    *batch        // of the apps that one announcement changed
 }
 
 // batch lets nobody prune before every app that the same announcement changed has
@@ -96,7 +98,8 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
 		return r
 	}
-	if r.applied, r.err = h.client.ApplyAll(ctx, built, h.there(w)); r.err != nil {
+	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
+	if r.applied, r.err = h.client.ApplyAll(ctx, built, way); r.err != nil {
 		return r
 	}
 	gone := h.superfluous(w, r.objects)
@@ -168,6 +171,15 @@ func (h *hands) there(w *work) func(apply.Object) bool {
 	}
 }
 
+// fresh returns whether an object was never applied before.
+func (h *hands) fresh(w *work) func(fleet.ObjectID) bool {
+	applied := make(map[fleet.ObjectID]bool, len(w.record.Objects))
+	for _, item := range w.record.Objects {
+		applied[item.ObjectID] = item.Body != ""
+	}
+	return func(id fleet.ObjectID) bool { return !applied[id] }
+}
+
 // superfluous returns what the inventory names and the app no longer has.
 func (h *hands) superfluous(w *work, wanted []fleet.ObjectID) []fleet.ObjectID {
 	keep := make(map[fleet.ObjectID]bool, len(wanted))
@@ -204,17 +216,18 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		r.err = err
 		return r
 	}
-	broken := make(map[fleet.ObjectID]bool, len(w.mend))
-	for _, id := range w.mend {
-		broken[id] = true
-	}
 	r.wishes, _ = h.follow(built)
 	built = slices.DeleteFunc(built, func(b *unstructured.Unstructured) bool {
 		o, err := h.client.Prepare(b)
-		return err == nil && !broken[o.ID]
+		_, broken := w.mend[o.ID]
+		return err == nil && !broken
 	})
 	if r.err = h.makeNamespaces(ctx, "", built); r.err == nil {
-		r.applied, r.err = h.client.ApplyAll(ctx, built, func(apply.Object) bool { return false })
+		r.applied, r.err = h.client.ApplyAll(ctx, built, apply.Way{
+			Terms: w.desired.Terms,
+			There: func(apply.Object) bool { return false },
+			New:   h.fresh(w),
+		})
 	}
 	return r
 }
@@ -225,6 +238,11 @@ func (h *hands) remove(ctx context.Context, w *work) (r result) {
 	if w.batch != nil {
 		w.batch.waiting.Wait()
 	}
-	r.objects, r.err = h.client.Prune(ctx, w.app, h.notElsewhere(w.app, w.record.IDs()))
+	ids := h.notElsewhere(w.app, w.record.IDs())
+	if w.preserve {
+		r.objects, r.err = h.client.Release(ctx, w.app, ids)
+		return r
+	}
+	r.objects, r.err = h.client.Prune(ctx, w.app, ids)
 	return r
 }

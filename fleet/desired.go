@@ -1,6 +1,9 @@
 package fleet
 
-import "cmp"
+import (
+	"cmp"
+	"slices"
+)
 
 // ObjectID identifies an object in a cluster, whatever the version of its API.
 type ObjectID struct {
@@ -42,6 +45,36 @@ type DesiredApp struct {
 	Overlay   Digest    `json:"overlay"`
 	Base      Digest    `json:"base"`
 	DependsOn []AppName `json:"dependsOn,omitempty"` // only apps of the same cluster; sorted
+	Terms     Terms     `json:"terms,omitzero"`
+}
+
+// Terms are how an agent treats an app's objects, beside what they are.
+type Terms struct {
+	// Adopt takes over objects that exist and that no agent made. Without it such an
+	// object is left alone and the app fails.
+	Adopt bool `json:"adopt,omitempty"`
+	// Preserve leaves the objects in the cluster when the app leaves it.
+	Preserve bool `json:"preserve,omitempty"`
+	// Ignore names fields that the cluster may change for itself.
+	Ignore []IgnoredDifference `json:"ignore,omitempty"`
+}
+
+// Terms returns how agents treat the app.
+func (r Rollout) Terms() Terms {
+	return Terms{Adopt: r.ConflictResolution == "Overwrite", Preserve: r.PreserveResourcesOnDeletion, Ignore: r.IgnoreDifferences}
+}
+
+func (t Terms) equal(u Terms) bool {
+	return t.Adopt == u.Adopt && t.Preserve == u.Preserve && slices.EqualFunc(t.Ignore, u.Ignore, IgnoredDifference.equal)
+}
+
+func (d IgnoredDifference) equal(e IgnoredDifference) bool {
+	return d.Group == e.Group && d.Kind == e.Kind && d.Namespace == e.Namespace && d.Name == e.Name && slices.Equal(d.JSONPointers, e.JSONPointers)
+}
+
+// Covers tells whether the rule is about an object.
+func (d IgnoredDifference) Covers(id ObjectID) bool {
+	return d.Group == id.Group && d.Kind == id.Kind && (d.Namespace == "" || d.Namespace == id.Namespace) && (d.Name == "" || d.Name == id.Name)
 }
 
 // Tombstone says that an app left a cluster on purpose. Without one, an agent
@@ -49,6 +82,8 @@ type DesiredApp struct {
 type Tombstone struct {
 	App      AppName `json:"app"`
 	Revision string  `json:"revision"` // the commit that took the app away
+	// Preserve leaves the objects in the cluster; they are nobody's from then on.
+	Preserve bool `json:"preserve,omitempty"`
 }
 
 // Published is what the hub has announced to each cluster.

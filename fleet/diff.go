@@ -50,6 +50,7 @@ type comparison struct {
 func (d *comparison) change(cluster ClusterName, before, after Desired, revision string) Change {
 	c := Change{Cluster: cluster}
 	var gone, come []DesiredApp // whose objects may go, or come
+	preserved := map[AppName]bool{}
 	for was, is := range pairs(before.Apps, after.Apps) {
 		switch {
 		case was == nil:
@@ -57,6 +58,10 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 			come = append(come, *is)
 		case is == nil:
 			c.Removed = append(c.Removed, was.Name)
+			if was.Terms.Preserve {
+				preserved[was.Name] = true
+				continue
+			}
 			gone = append(gone, *was)
 		case !was.equal(*is):
 			c.Changed = append(c.Changed, is.Name)
@@ -64,7 +69,7 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 		}
 	}
 	c.Deleted = d.deleted(gone, come)
-	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision)}
+	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision, preserved)}
 	return c
 }
 
@@ -75,7 +80,7 @@ func (c Change) empty(before Desired) bool {
 
 // tombstones are those that stood, those that a person agreed to, and those of the
 // apps that the change removes, without those of apps that are wanted.
-func (c Change) tombstones(before, after Desired, revision string) []Tombstone {
+func (c Change) tombstones(before, after Desired, revision string, preserved map[AppName]bool) []Tombstone {
 	stones := make(map[AppName]Tombstone, len(before.Tombstones))
 	for _, t := range before.Tombstones {
 		stones[t.App] = t
@@ -86,7 +91,7 @@ func (c Change) tombstones(before, after Desired, revision string) []Tombstone {
 		}
 	}
 	for _, app := range c.Removed {
-		stones[app] = Tombstone{App: app, Revision: revision}
+		stones[app] = Tombstone{App: app, Revision: revision, Preserve: preserved[app]}
 	}
 	for _, app := range after.Apps {
 		delete(stones, app.Name)
@@ -122,7 +127,7 @@ func (d *comparison) deleted(gone, come []DesiredApp) []ObjectID {
 }
 
 func (a DesiredApp) equal(b DesiredApp) bool {
-	return a.Namespace == b.Namespace && a.Content() == b.Content() && slices.Equal(a.DependsOn, b.DependsOn)
+	return a.Namespace == b.Namespace && a.Content() == b.Content() && slices.Equal(a.DependsOn, b.DependsOn) && a.Terms.equal(b.Terms)
 }
 
 // pairs yields the apps of two lists that are sorted by name, those with one name

@@ -33,6 +33,13 @@ func desired(words ...string) Desired {
 	return d
 }
 
+// preserving is like desired; the objects of the first app stay when it goes.
+func preserving(words ...string) Desired {
+	d := desired(words...)
+	d.Apps[0].Terms.Preserve = true
+	return d
+}
+
 func configMap(name string) ObjectID {
 	return ObjectID{Kind: "ConfigMap", Namespace: "shop", Name: name}
 }
@@ -129,6 +136,21 @@ func TestDiff(t *testing.T) {
 				Cluster: "eu", Added: []AppName{"store"}, Removed: []AppName{"shop"}, Deleted: []ObjectID{configMap("a")},
 				Desired: desired("store=b", "-shop@r1"),
 			}}},
+		},
+		"an app whose objects stay": {
+			published:  Published{"eu": preserving("shop=n", "base=b")},
+			wanted:     Published{"eu": desired("base=b")},
+			definition: clustersNamed("eu"),
+			want: Plan{Changes: []Change{{
+				Cluster: "eu", Removed: []AppName{"shop"},
+				Desired: Desired{Apps: desired("base=b").Apps, Tombstones: []Tombstone{{App: "shop", Revision: "r1", Preserve: true}}},
+			}}},
+		},
+		"only the terms change": {
+			published:  Published{"eu": desired("shop=a")},
+			wanted:     Published{"eu": preserving("shop=a")},
+			definition: clustersNamed("eu"),
+			want:       Plan{Changes: []Change{{Cluster: "eu", Changed: []AppName{"shop"}, Desired: preserving("shop=a")}}},
 		},
 		"a tombstone that a person agreed to": {
 			published:  Published{"eu": desired("shop=a", "-old@r0")},

@@ -140,7 +140,7 @@ func (r *renderer) desired(def fleet.Definition, groups map[fleet.AppName][]flee
 			files[v.overlay.Digest], files[rendered.source.Digest] = v.overlay.Files, rendered.source.Files
 			item := fleet.DesiredApp{
 				Name: app.Name, Namespace: app.Namespace, DependsOn: app.DependsOn,
-				Overlay: v.overlay.Digest, Base: rendered.source.Digest,
+				Overlay: v.overlay.Digest, Base: rendered.source.Digest, Terms: app.Rollout.Terms(),
 			}
 			contents[item.Content()] = v.objects
 			for _, cluster := range group.Clusters {

@@ -47,6 +47,8 @@ func hint(err error) string {
 	switch {
 	case meta.IsNoMatchError(err):
 		return " (the cluster does not know this kind: install its CustomResourceDefinition first, or list the app that does under dependsOn)"
+	case errors.Is(err, ErrExists):
+		return " (set conflictResolution: Overwrite in the app's spec, or annotate the object with " + AnnotationConflict + ": overwrite, to take it over)"
 	case immutable(err):
 		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted and made again)"
 	case apierrors.IsForbidden(err):
@@ -118,18 +120,27 @@ func (c *Client) until(ctx context.Context, ask func() (bool, error)) error {
 	}
 }
 
+// Way says how the objects of an app are applied.
+type Way struct {
+	fleet.Terms
+	// There tells whether an object is in the cluster already as it should be.
+	There func(Object) bool
+	// New tells whether an object was never applied before.
+	New func(fleet.ObjectID) bool
+}
+
 // ApplyAll applies what was built, stage by stage, but for the objects that are
 // there already as they should be. What is wrong with one object does not hold back
 // its siblings. It returns what was applied, and the errors of the rest joined, each
 // an [ObjectError].
-func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructured, there func(Object) bool) ([]Applied, error) {
+func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructured, way Way) ([]Applied, error) {
 	var ready []Object
 	var unknown []*unstructured.Unstructured
 	var failures []error
 	for _, b := range built {
 		o, err := c.Prepare(b)
 		switch {
-		case err == nil && there(o):
+		case err == nil && way.There(o):
 		case err == nil:
 			ready = append(ready, o)
 		case meta.IsNoMatchError(err):
@@ -140,7 +151,7 @@ func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructure
 	}
 	var applied []Applied
 	for _, stage := range Stages(ready) {
-		done, err := c.applyStage(ctx, stage)
+		done, err := c.applyStage(ctx, stage, way)
 		applied = append(applied, done...)
 		failures = append(failures, err)
 		if err := c.established(ctx, stage); err != nil {
@@ -150,13 +161,13 @@ func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructure
 			return applied, ctx.Err()
 		}
 	}
-	done, err := c.applyLate(ctx, unknown, definesKinds(ready))
+	done, err := c.applyLate(ctx, unknown, definesKinds(ready), way)
 	return append(applied, done...), errors.Join(append(failures, err)...)
 }
 
 // applyLate applies objects whose kind was unknown. Where the app itself brought
 // definitions, the API server may take a moment to serve them.
-func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstructured, defined bool) ([]Applied, error) {
+func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstructured, defined bool, way Way) ([]Applied, error) {
 	if len(unknown) == 0 {
 		return nil, nil
 	}
@@ -177,7 +188,7 @@ func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstruct
 		}
 		late = append(late, o)
 	}
-	applied, err := c.applyStage(ctx, late)
+	applied, err := c.applyStage(ctx, late, way)
 	return applied, errors.Join(append(failures, err)...)
 }
 
@@ -186,14 +197,26 @@ func definesKinds(objects []Object) bool {
 }
 
 // applyStage applies objects side by side.
-func (c *Client) applyStage(ctx context.Context, stage []Object) ([]Applied, error) {
+func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]Applied, error) {
+	fresh := slices.DeleteFunc(slices.Clone(stage), func(o Object) bool { return !way.New(o.ID) })
+	exist, err := c.exist(ctx, fresh, way.Adopt)
+	if err != nil {
+		return nil, err
+	}
 	metas := make([]metav1.ObjectMeta, len(stage))
 	failures := make([]error, len(stage))
 	var group sync.WaitGroup
 	for n, o := range stage {
+		if exist[o.ID] {
+			failures[n] = &ObjectError{o.ID, ErrExists}
+			continue
+		}
 		group.Go(func() {
-			var err error
-			if metas[n], err = c.Apply(ctx, o); err != nil {
+			o, err := c.localise(ctx, o, way.Ignore)
+			if err == nil {
+				metas[n], err = c.Apply(ctx, o)
+			}
+			if err != nil {
 				failures[n] = &ObjectError{o.ID, err}
 			}
 		})

@@ -28,7 +28,10 @@ const FieldManager = "navarch-agent"
 const atOnce = 16
 
 // metadataOnly asks for an answer without the object's body, which nobody reads.
-const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+const metadataOnly = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
+
+// metadataListOnly is the same for lists.
+const metadataListOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
 
 // Client sends objects to the cluster's API server. It is for any number of
 // goroutines.
@@ -37,6 +40,7 @@ type Client struct {
 	mapper  meta.RESTMapper
 	dynamic dynamic.Interface
 	slots   chan struct{}
+	foreign foreign
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of
@@ -61,7 +65,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
 	}
-	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce)}, nil
+	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: foreign{lists: map[place]*foreignList{}}}, nil
 }
 
 // Kind is a kind of the cluster's API.
@@ -111,10 +115,16 @@ type Object struct {
 	Body        []byte
 	Labels      map[string]string
 	Annotations map[string]string
+	hash        string // of what Git says, where Body says something else
 }
 
-// Hash identifies what is sent of an object: the same bytes, the same hash.
-func (o Object) Hash() string { return fleet.DigestOf(o.Body).Hex()[:16] }
+// Hash identifies what Git says of an object: the same bytes, the same hash.
+func (o Object) Hash() string {
+	if o.hash != "" {
+		return o.hash
+	}
+	return fleet.DigestOf(o.Body).Hex()[:16]
+}
 
 // Prepare makes an object of what was built: its kind is looked up, and the
 // namespace is taken off a cluster-scoped object and put on a namespaced one that
@@ -191,22 +201,29 @@ func (c *Client) CreateNamespace(ctx context.Context, name string) error {
 	return err
 }
 
+// send sends a request and returns the metadata of the object that it is about.
 func (c *Client) send(ctx context.Context, request *rest.Request) (metav1.ObjectMeta, error) {
+	var answer metav1.PartialObjectMetadata
+	err := c.read(ctx, request, metadataOnly, &answer)
+	return answer.ObjectMeta, err
+}
+
+// read sends a request, when it is its turn, and decodes the answer.
+func (c *Client) read(ctx context.Context, request *rest.Request, accept string, answer any) error {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
 	case <-ctx.Done():
-		return metav1.ObjectMeta{}, ctx.Err()
+		return ctx.Err()
 	}
-	var answer metav1.PartialObjectMetadata
-	raw, err := request.SetHeader("Accept", metadataOnly+",application/json").Do(ctx).Raw()
+	raw, err := request.SetHeader("Accept", accept).Do(ctx).Raw()
 	if err != nil {
-		return metav1.ObjectMeta{}, readable(raw, err)
+		return readable(raw, err)
 	}
-	if err := json.Unmarshal(raw, &answer); err != nil {
-		return metav1.ObjectMeta{}, fmt.Errorf("decode the API server's answer: %w", err)
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return fmt.Errorf("decode the API server's answer: %w", err)
 	}
-	return answer.ObjectMeta, nil
+	return nil
 }
 
 // readable returns the API server's own words where an error hides them.
@@ -221,7 +238,7 @@ func readable(raw []byte, err error) error {
 // Permanent tells whether an error will come again until somebody changes
 // something: the object is wrong, or the agent may not do this.
 func Permanent(err error) bool {
-	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrConflict) {
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
 		return true
 	}
 	var status apierrors.APIStatus

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
+	"slices"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
+	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
 )
 
@@ -27,14 +29,22 @@ type Cluster struct {
 
 	mu         sync.Mutex
 	nodes      map[string]node
-	pods       map[string]corev1.PodPhase // by namespace and name
+	pods       map[string]pod    // by namespace and name
+	taken      map[string]*taken // by node
 	phases     map[corev1.PodPhase]int
 	namespaces map[string]bool // false: about to go
 	dirty      chan struct{}
 }
 
+type pod struct {
+	phase    corev1.PodPhase
+	node     string          // empty: not scheduled
+	requests fleet.Resources // nil: it has ended, or was not scheduled
+}
+
 type node struct {
 	ready                 bool
+	open                  bool // takes new pods
 	capacity, allocatable corev1.ResourceList
 }
 
@@ -55,7 +65,7 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 	c := &Cluster{
 		version: version.GitVersion,
 		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
-		nodes:   map[string]node{}, pods: map[string]corev1.PodPhase{}, phases: map[corev1.PodPhase]int{},
+		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, phases: map[corev1.PodPhase]int{},
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
 	}
 	core := c.factory.Core().V1()
@@ -81,7 +91,13 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 func leanFact(object any) (any, error) {
 	switch o := object.(type) {
 	case *corev1.Pod:
-		return &corev1.Pod{ObjectMeta: leanMeta(o.ObjectMeta), Status: corev1.PodStatus{Phase: o.Status.Phase}}, nil
+		return &corev1.Pod{
+			ObjectMeta: leanMeta(o.ObjectMeta),
+			Spec: corev1.PodSpec{NodeName: o.Spec.NodeName, Containers: []corev1.Container{
+				{Resources: corev1.ResourceRequirements{Requests: requestsOf(&o.Spec)}},
+			}},
+			Status: corev1.PodStatus{Phase: o.Status.Phase},
+		}, nil
 	case *corev1.Node:
 		var ready []corev1.NodeCondition
 		for _, condition := range o.Status.Conditions {
@@ -89,7 +105,8 @@ func leanFact(object any) (any, error) {
 				ready = append(ready, corev1.NodeCondition{Type: condition.Type, Status: condition.Status})
 			}
 		}
-		return &corev1.Node{ObjectMeta: leanMeta(o.ObjectMeta), Status: corev1.NodeStatus{
+		spec := corev1.NodeSpec{Unschedulable: !takesPods(o)}
+		return &corev1.Node{ObjectMeta: leanMeta(o.ObjectMeta), Spec: spec, Status: corev1.NodeStatus{
 			Capacity: o.Status.Capacity, Allocatable: o.Status.Allocatable, Conditions: ready,
 		}}, nil
 	case *corev1.Namespace:
@@ -108,13 +125,21 @@ func (c *Cluster) see(object any) {
 	switch o := object.(type) {
 	case *corev1.Pod:
 		key := o.Namespace + "/" + o.Name
-		if before, ok := c.pods[key]; ok {
+		now := pod{phase: o.Status.Phase, node: o.Spec.NodeName}
+		if now.node != "" && now.phase != corev1.PodSucceeded && now.phase != corev1.PodFailed {
+			now.requests = resources(requestsOf(&o.Spec))
+		}
+		before, ok := c.pods[key]
+		if ok && reflect.DeepEqual(before, now) {
+			return
+		}
+		if ok {
 			c.countPod(before, -1)
 		}
-		c.pods[key] = o.Status.Phase
-		c.countPod(o.Status.Phase, 1)
+		c.pods[key] = now
+		c.countPod(now, 1)
 	case *corev1.Node:
-		now := node{capacity: o.Status.Capacity, allocatable: o.Status.Allocatable}
+		now := node{capacity: o.Status.Capacity, allocatable: o.Status.Allocatable, open: takesPods(o)}
 		now.ready = len(o.Status.Conditions) > 0 && o.Status.Conditions[0].Status == corev1.ConditionTrue
 		if reflect.DeepEqual(c.nodes[o.Name], now) {
 			return
@@ -148,9 +173,26 @@ func (c *Cluster) lose(object any) {
 	c.signal()
 }
 
-func (c *Cluster) countPod(phase corev1.PodPhase, by int) {
-	if c.phases[phase] += by; c.phases[phase] == 0 {
-		delete(c.phases, phase)
+// takesPods tells whether a pod without tolerations may be scheduled on a node.
+func takesPods(n *corev1.Node) bool {
+	return !n.Spec.Unschedulable && !slices.ContainsFunc(n.Spec.Taints, func(t corev1.Taint) bool {
+		return t.Effect == corev1.TaintEffectNoSchedule || t.Effect == corev1.TaintEffectNoExecute
+	})
+}
+
+func (c *Cluster) countPod(p pod, by int) {
+	if c.phases[p.phase] += by; c.phases[p.phase] == 0 {
+		delete(c.phases, p.phase)
+	}
+	if p.requests == nil {
+		return
+	}
+	if c.taken[p.node] == nil {
+		c.taken[p.node] = &taken{requests: fleet.Resources{}}
+	}
+	c.taken[p.node].count(p.requests, int64(by))
+	if c.taken[p.node].pods == 0 {
+		delete(c.taken, p.node)
 	}
 }
 
@@ -184,7 +226,7 @@ func (c *Cluster) Facts() wire.Facts {
 		add(capacity, n.capacity)
 		add(allocatable, n.allocatable)
 	}
-	f.Capacity, f.Allocatable = quantities(capacity), quantities(allocatable)
+	f.Capacity, f.Allocatable, f.Room = quantities(capacity), quantities(allocatable), room(c.nodes, c.taken)
 	for phase, count := range c.phases {
 		f.Pods[string(phase)] = count
 	}
