@@ -99,8 +99,16 @@ type Source struct {
 	// Path is a kustomize directory, a directory of plain YAML or one YAML file,
 	// cleaned and relative to the root of the repository.
 	Path string `json:"path"`
+	// Objects are the documents that the app is made of, in place of Path.
+	Objects []SourceObject `json:"objects,omitempty"`
 	// Position is where the path is written.
 	Position Position `json:"-"`
+}
+
+// SourceObject is one document of a YAML file.
+type SourceObject struct {
+	File     string `json:"file"`     // cleaned and relative to the root of the repository
+	Document int    `json:"document"` // from 0, among those of the file that are not empty
 }
 
 // ClusterAffinity selects clusters: those not in Exclude that pass the label
@@ -148,13 +156,16 @@ type ResourceSelector struct {
 	LabelSelector *metav1.LabelSelector `json:"labelSelector,omitempty"`
 }
 
-// Overriders are Karmada's. Whatever their order in the file, image overriders
-// are applied first, then labels, annotations and plaintext.
+// Overriders are Karmada's. Whatever their order in the file, they are applied in
+// the order of these fields.
 type Overriders struct {
-	ImageOverrider       []ImageOverrider     `json:"imageOverrider,omitempty"`
-	LabelsOverrider      []LabelOverrider     `json:"labelsOverrider,omitempty"`
-	AnnotationsOverrider []LabelOverrider     `json:"annotationsOverrider,omitempty"`
-	Plaintext            []PlaintextOverrider `json:"plaintext,omitempty"`
+	ImageOverrider       []ImageOverrider       `json:"imageOverrider,omitempty"`
+	CommandOverrider     []CommandArgsOverrider `json:"commandOverrider,omitempty"`
+	ArgsOverrider        []CommandArgsOverrider `json:"argsOverrider,omitempty"`
+	LabelsOverrider      []LabelOverrider       `json:"labelsOverrider,omitempty"`
+	AnnotationsOverrider []LabelOverrider       `json:"annotationsOverrider,omitempty"`
+	FieldOverrider       []FieldOverrider       `json:"fieldOverrider,omitempty"`
+	Plaintext            []PlaintextOverrider   `json:"plaintext,omitempty"`
 }
 
 // ImageOverrider edits one component of image names.
@@ -170,10 +181,33 @@ type ImagePredicate struct {
 	Path string `json:"path"` // RFC 6901, as in /spec/template/spec/initContainers/0/image
 }
 
+// CommandArgsOverrider edits the command or the arguments of one container of
+// every workload.
+type CommandArgsOverrider struct {
+	ContainerName string   `json:"containerName"`
+	Operator      string   `json:"operator"`        // add appends; remove takes equal items away
+	Value         []string `json:"value,omitempty"` // the items
+}
+
 // LabelOverrider edits the labels or annotations in an object's metadata.
 type LabelOverrider struct {
 	Operator string            `json:"operator"` // add, remove or replace
 	Value    map[string]string `json:"value"`
+}
+
+// FieldOverrider edits a JSON or YAML document that an object holds in a string, as
+// ConfigMaps do. Either JSON or YAML is set, as the document is written.
+type FieldOverrider struct {
+	FieldPath string                `json:"fieldPath"` // RFC 6901, of the string in the object
+	JSON      []FieldPatchOperation `json:"json,omitempty"`
+	YAML      []FieldPatchOperation `json:"yaml,omitempty"`
+}
+
+// FieldPatchOperation is one operation of the RFC 6902 patch of such a document.
+type FieldPatchOperation struct {
+	SubPath  string          `json:"subPath"`  // RFC 6901, in the document
+	Operator string          `json:"operator"` // add, remove or replace
+	Value    json.RawMessage `json:"value,omitempty"`
 }
 
 // PlaintextOverrider is one operation of the RFC 6902 patch that all of a rule's
