@@ -87,7 +87,8 @@ func (r rendering) build(overlay Files, folder string) ([]*unstructured.Unstruct
 
 func hasOverriders(rule fleet.Override) bool {
 	o := rule.Overriders
-	return len(o.ImageOverrider)+len(o.LabelsOverrider)+len(o.AnnotationsOverrider)+len(o.Plaintext) > 0
+	return len(o.ImageOverrider)+len(o.CommandOverrider)+len(o.ArgsOverrider)+len(o.LabelsOverrider)+
+		len(o.AnnotationsOverrider)+len(o.FieldOverrider)+len(o.Plaintext) > 0
 }
 
 // override puts the rules' overriders on top of the words that made objects.
