@@ -85,7 +85,7 @@ func (r *renderer) renderApp(files tree, app fleet.App, groups []fleet.Variant) 
 	for _, group := range groups {
 		v, ok := known.variants[group.Key]
 		if !ok {
-			overlay, objects, err := overlays.Render(files, app, rendered.source, rulesOf(app, group))
+			overlay, objects, err := overlays.Render(files, app, rendered.source, overlays.Difference{Rules: rulesOf(app, group)})
 			if err != nil {
 				return renderedApp{}, err
 			}

@@ -74,7 +74,7 @@ func BenchmarkRender(b *testing.B) {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, _, err := overlays.Render(repo, app, source, rules); err != nil {
+				if _, _, err := overlays.Render(repo, app, source, overlays.Difference{Rules: rules}); err != nil {
 					b.Fatal(err)
 				}
 			}
@@ -88,7 +88,7 @@ func BenchmarkBuild(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	overlay, _, err := overlays.Render(repo, app, source, app.Overrides[:1])
+	overlay, _, err := overlays.Render(repo, app, source, overlays.Difference{Rules: app.Overrides[:1]})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package overlays
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 
@@ -44,8 +43,7 @@ func (r rendering) baseProblem(err error) fleet.Problem {
 	}
 	for _, base := range konfig.RecognizedKustomizationFileNames() {
 		name := path.Join(failed.folder, base)
-		// What Gather wrote for plain YAML is in the closure but not in the repository.
-		if _, statErr := fs.Stat(r.repo, name); statErr == nil && r.source.Files[name] != nil {
+		if r.source.Files[name] != nil && name != r.source.Written {
 			p.File, p.Line, p.Field = name, 0, ""
 			p.Message = fmt.Sprintf("app %q does not build: %s", r.app.Name, failed.message)
 			p.Hint = "see it with: kustomize build " + failed.folder
@@ -54,57 +52,72 @@ func (r rendering) baseProblem(err error) fleet.Problem {
 	return p
 }
 
-// checkTargets refuses a patch whose target matches no object: kustomize would
-// pass over it without a word.
-func (r rendering) checkTargets(w layer) error {
-	unmatched, err := r.unmatched(w, nil)
+// check refuses a patch whose target matches no object, which kustomize would pass
+// over without a word, and a decision about replicas that concerns two objects. It
+// returns the objects that get no replica.
+func (r rendering) check(w layer) (absent map[fleet.ObjectID]bool, err error) {
+	targeted := slices.ContainsFunc(w.kustomization.Patches, func(p patchEntry) bool { return p.Target != nil })
+	if !targeted && len(r.replicas) == 0 {
+		return nil, nil
+	}
+	probed, err := r.probe(w, nil)
 	if err != nil {
-		return err
+		return nil, err
+	}
+	if absent, err = r.absent(probed); err != nil {
+		return nil, err
 	}
 	var problems fleet.Problems
-	for _, i := range unmatched {
-		// Earlier patches may have made what this one looks for.
-		still, err := r.unmatched(w, w.kustomization.Patches[:i])
-		if err != nil {
-			return err
+	for i, patch := range w.kustomization.Patches {
+		if !w.misses(i, probed) {
+			continue
 		}
-		if slices.Contains(still, i) {
+		// Earlier patches may have made what this one looks for.
+		again, err := r.probe(w, w.kustomization.Patches[:i])
+		if err != nil {
+			return nil, err
+		}
+		if w.misses(i, again) {
 			p := r.ruleProblem(w.rules[i], "kustomize.patches", nil)
-			p.Message = fmt.Sprintf("no object of app %q matches the target of a patch: %s", r.app.Name, w.kustomization.Patches[i].Target)
+			p.Message = fmt.Sprintf("no object of app %q matches the target of a patch: %s", r.app.Name, patch.Target)
 			p.Hint = "each part of a target is a regular expression for the whole of that part"
 			problems = append(problems, p)
 		}
 	}
-	return problems.Sorted().Err()
+	return absent, problems.Sorted().Err()
 }
 
-// probe begins the names of the fields with which unmatched marks objects.
-const probe = "navarch-probe-"
-
-// unmatched returns the indexes of w's patches whose target matches no object
-// after the given patches. It lets kustomize itself mark what they match.
-func (r rendering) unmatched(w layer, after []patchEntry) ([]int, error) {
-	marking := w
-	marking.kustomization.Patches = slices.Clone(after)
-	var missing []int
+// probe builds w with marks in place of its patches, after the given ones. It lets
+// kustomize itself mark the objects that patches and decisions concern.
+func (r rendering) probe(w layer, after []patchEntry) ([]*unstructured.Unstructured, error) {
+	w.counts = r.replicaMarks()
+	patches := slices.Clone(after)
 	for i, patch := range w.kustomization.Patches {
-		if patch.Target == nil {
-			continue
+		if patch.Target != nil {
+			patches = append(patches, mark(patch.Target, patchMark(i)))
 		}
-		missing = append(missing, i)
-		mark := fmt.Sprintf(`[{"op":"add","path":"/%s%d","value":true}]`, probe, i)
-		marking.kustomization.Patches = append(marking.kustomization.Patches, patchEntry{Target: patch.Target, Patch: block(mark)})
 	}
-	if len(missing) == 0 {
-		return nil, nil
-	}
-	objects, err := r.build(marking.files(".", nil), ".")
+	w.kustomization.Patches = patches
+	objects, err := r.build(w.files(".", nil), ".")
 	if err != nil {
 		return nil, r.blame(err)
 	}
-	return slices.DeleteFunc(missing, func(i int) bool {
-		return slices.ContainsFunc(objects, func(object *unstructured.Unstructured) bool {
-			return object.Object[fmt.Sprintf("%s%d", probe, i)] != nil
-		})
-	}), nil
+	return objects, nil
+}
+
+// misses tells whether a patch of l has a target that matches none of the objects.
+func (l layer) misses(i int, probed []*unstructured.Unstructured) bool {
+	return l.kustomization.Patches[i].Target != nil && !slices.ContainsFunc(probed, func(object *unstructured.Unstructured) bool {
+		return object.Object[patchMark(i)] != nil
+	})
+}
+
+// probe begins the names of the fields that mark objects.
+const probe = "navarch-probe-"
+
+func patchMark(i int) string { return fmt.Sprintf("%spatch-%d", probe, i) }
+
+// mark returns a patch that marks what a target matches.
+func mark(target *targetEntry, name string) patchEntry {
+	return patchEntry{Target: target, Patch: patchText([]operation{operate("add", "/"+name, true)})}
 }

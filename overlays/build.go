@@ -1,6 +1,7 @@
 package overlays
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"regexp"
@@ -128,10 +129,13 @@ func ObjectIDs(objects []*unstructured.Unstructured) []fleet.ObjectID {
 	for i, object := range objects {
 		ids[i] = objectID(object)
 	}
-	slices.SortFunc(ids, func(a, b fleet.ObjectID) int {
-		return slices.Compare([]string{a.Group, a.Kind, a.Namespace, a.Name}, []string{b.Group, b.Kind, b.Namespace, b.Name})
-	})
+	slices.SortFunc(ids, compareIDs)
 	return ids
+}
+
+func compareIDs(a, b fleet.ObjectID) int {
+	return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Kind, b.Kind),
+		cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 }
 
 func objectID(object *unstructured.Unstructured) fleet.ObjectID {

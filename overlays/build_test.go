@@ -93,7 +93,7 @@ func TestObjectIDs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, objects, err := overlays.Render(repo, app, source, nil)
+	_, objects, err := overlays.Render(repo, app, source, overlays.Difference{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,7 +118,7 @@ func TestRenderIsDeterministic(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := fmt.Sprintf("%v %v", app, source)
-	want, objects, err := overlays.Render(repo, app, source, app.Overrides)
+	want, objects, err := overlays.Render(repo, app, source, overlays.Difference{Rules: app.Overrides})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestRenderIsDeterministic(t *testing.T) {
 			if diff := cmp.Diff(source, again); diff != "" {
 				t.Errorf("another source:\n%s", diff)
 			}
-			got, built, err := overlays.Render(repo, app, again, app.Overrides)
+			got, built, err := overlays.Render(repo, app, again, overlays.Difference{Rules: app.Overrides})
 			if err != nil {
 				t.Error(err)
 				return
@@ -159,7 +159,7 @@ func TestOneCluster(t *testing.T) {
 	}
 	digests := map[fleet.Digest][]string{}
 	for name, rules := range map[string][]fleet.Override{"eu-1": nil, "eu-2": {}, "us-1": app.Overrides[:1], "us-2": app.Overrides[:1], "edge": app.Overrides} {
-		overlay, _, err := overlays.Render(repo, app, source, rules)
+		overlay, _, err := overlays.Render(repo, app, source, overlays.Difference{Rules: rules})
 		if err != nil {
 			t.Fatal(err)
 		}

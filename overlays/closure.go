@@ -29,6 +29,7 @@ const maxProblems = 100
 type closure struct {
 	repo     fs.FS
 	files    Files
+	written  string          // see [Source.Written]
 	paths    map[string]bool // see [Source.Paths]
 	parsed   map[string]*kustomization
 	folders  map[string]bool    // that are no symlinks

@@ -40,7 +40,7 @@ func FuzzGather(f *testing.F) {
 				t.Errorf("%q is not the repository's", name)
 			}
 		}
-		overlay, objects, err := overlays.Render(repo, app, source, nil)
+		overlay, objects, err := overlays.Render(repo, app, source, overlays.Difference{})
 		if err != nil {
 			return
 		}
@@ -77,7 +77,7 @@ func FuzzOverride(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		overlay, objects, err := overlays.Render(repo, app, source, []fleet.Override{rule})
+		overlay, objects, err := overlays.Render(repo, app, source, overlays.Difference{Rules: []fleet.Override{rule}})
 		if err != nil {
 			return
 		}

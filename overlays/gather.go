@@ -19,6 +19,8 @@ type Source struct {
 	Files Files
 	// Root is the folder in Files of the kustomization to build.
 	Root string
+	// Written is the kustomization in Files that was added, empty where there is none.
+	Written string
 	// Digest is that of Files.
 	Digest fleet.Digest
 	// Paths are the paths of the repository that decided over Files, sorted: the
@@ -56,7 +58,7 @@ func Gather(repo fs.FS, app fleet.App) (Source, error) {
 	if err := c.problems.Sorted().Err(); err != nil {
 		return Source{}, err
 	}
-	return Source{Files: c.files, Root: root, Digest: c.files.Digest(), Paths: c.listed()}, nil
+	return Source{Files: c.files, Root: root, Written: c.written, Digest: c.files.Digest(), Paths: c.listed()}, nil
 }
 
 // source gathers an app's source and returns the folder to build.
@@ -191,7 +193,8 @@ func (c *closure) plain(dir string, names []string, at fleet.Problem) {
 	if len(generated.Resources) == 0 && len(c.problems) == 0 {
 		c.refuse(at, "name a folder or file with Kubernetes objects", "the source holds no objects")
 	}
-	c.files[path.Join(dir, konfig.DefaultKustomizationFileName())] = generated.encode()
+	c.written = path.Join(dir, konfig.DefaultKustomizationFileName())
+	c.files[c.written] = generated.encode()
 }
 
 // withoutFleet checks a file of plain YAML and returns it without the documents

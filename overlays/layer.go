@@ -17,7 +17,8 @@ const wordsFolder = "words"
 
 // layer is a kustomization on top of an app's base, with the files that it uses.
 type layer struct {
-	base          string // the base's folder, from the overlay's
+	base          string       // the base's folder, from the overlay's
+	counts        []patchEntry // of the base, before all else
 	kustomization kustomizationFile
 	repo          Files // what comes from the repository, by its path there
 	rules         []int // for each patch, the rule that it is from
@@ -29,7 +30,7 @@ type layer struct {
 // that use it.
 func (r rendering) words(c *closure) layer {
 	l := layer{
-		base: path.Join("../../../bases", string(r.app.Name), r.source.Root),
+		base: path.Join("../../../bases", string(r.app.Name), r.source.Root), counts: r.counts(),
 		kustomization: kustomizationFile{
 			APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind, Namespace: r.app.Namespace,
 		},
@@ -82,13 +83,21 @@ func (c *closure) takePatch(patch fleet.Patch, at fleet.Problem) patchEntry {
 
 // files lays l out in a folder of the overlay, "." or one below.
 func (l layer) files(folder string, labels []labelEntry) Files {
+	files := Files{}
+	base := l.base
+	if len(l.counts) > 0 {
+		below := kustomizationFile{
+			APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind, Resources: []string{"../" + base}, Patches: l.counts,
+		}
+		files[path.Join(replicasFolder, konfig.DefaultKustomizationFileName())] = below.encode()
+		base = replicasFolder
+	}
+	if folder != "." {
+		base = "../" + base
+	}
 	k := l.kustomization
 	k.Labels = labels
-	k.Resources = []string{l.base}
-	if folder != "." {
-		k.Resources[0] = "../" + l.base
-	}
-	files := Files{}
+	k.Resources = []string{base}
 	files.place(path.Join(folder, "repo"), l.repo)
 	files[path.Join(folder, konfig.DefaultKustomizationFileName())] = k.encode()
 	return files

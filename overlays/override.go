@@ -49,7 +49,7 @@ func (e *edit) apply(rule int, operations ...operation) error {
 		}
 		next, err := patch(e.document, o)
 		if err != nil {
-			return fmt.Errorf("%s of %q does not fit: %s", o.Op, o.Path, misfit(o, err))
+			return fmt.Errorf("%s of %q does not fit: %s", o.Op, o.Path, misfit(o.Op, err, jsonpatch.ErrMissing))
 		}
 		if bytes.Equal(next, e.document) {
 			continue
@@ -62,12 +62,13 @@ func (e *edit) apply(rule int, operations ...operation) error {
 	return nil
 }
 
-// misfit says why an operation does not fit an object.
-func misfit(o operation, err error) string {
+// misfit says why an operation does not fit a document; missing is the error of the
+// library for a path that is not there.
+func misfit(operator string, err, missing error) string {
 	switch {
-	case !errors.Is(err, jsonpatch.ErrMissing):
+	case !errors.Is(err, missing):
 		return oneLine(err.Error())
-	case o.Op == "add":
+	case operator == "add":
 		return "what it should be added to is not there"
 	}
 	return "there is nothing at that path"
@@ -144,6 +145,16 @@ func (e *edit) override(rule int, o fleet.Overriders) (field string, err error) 
 	if err := e.checkImages(images); err != nil {
 		return "imageOverrider", err
 	}
+	for i, o := range o.CommandOverrider {
+		if err := e.overrideWords(rule, o, "command"); err != nil {
+			return fmt.Sprintf("commandOverrider[%d]", i), err
+		}
+	}
+	for i, o := range o.ArgsOverrider {
+		if err := e.overrideWords(rule, o, "args"); err != nil {
+			return fmt.Sprintf("argsOverrider[%d]", i), err
+		}
+	}
 	for i, o := range o.LabelsOverrider {
 		if err := e.overrideMap(rule, o, "labels"); err != nil {
 			return fmt.Sprintf("labelsOverrider[%d]", i), err
@@ -154,19 +165,25 @@ func (e *edit) override(rule int, o fleet.Overriders) (field string, err error) 
 			return fmt.Sprintf("annotationsOverrider[%d]", i), err
 		}
 	}
+	for i, o := range o.FieldOverrider {
+		if err := e.overrideField(rule, o); err != nil {
+			return fmt.Sprintf("fieldOverrider[%d]", i), err
+		}
+	}
 	for i, o := range o.Plaintext {
-		if err := e.apply(rule, plaintextOperation(o)); err != nil {
+		if err := e.apply(rule, patchOperation(o.Operator, o.Path, o.Value)); err != nil {
 			return fmt.Sprintf("plaintext[%d]", i), err
 		}
 	}
 	return "", nil
 }
 
-func plaintextOperation(o fleet.PlaintextOverrider) operation {
-	if o.Operator == "remove" {
-		return operation{Op: o.Operator, Path: o.Path}
+// patchOperation is an operation as an overrider has it: remove takes no value.
+func patchOperation(operator, path string, value json.RawMessage) operation {
+	if operator == "remove" {
+		value = nil
 	}
-	return operation{Op: o.Operator, Path: o.Path, Value: o.Value}
+	return operation{Op: operator, Path: path, Value: value}
 }
 
 func (e *edit) overrideImages(rule int, o fleet.ImageOverrider) ([]operation, error) {
@@ -200,30 +217,16 @@ func (e *edit) checkImages(changed []operation) error {
 	return nil
 }
 
-// podPath returns where the pod of a workload is, for the kinds whose images can
-// be overridden without naming the path.
-func podPath(kind string) []string {
-	switch kind {
-	case "Pod":
-		return []string{"spec"}
-	case "ReplicaSet", "Deployment", "DaemonSet", "StatefulSet", "Job":
-		return []string{"spec", "template", "spec"}
-	}
-	return nil
-}
-
 // imageOperations compiles an image overrider for one object: for the containers
 // of a workload, or for the string at the predicate's path.
 func imageOperations(object map[string]any, o fleet.ImageOverrider) ([]operation, error) {
 	var paths []string
 	if o.Predicate != nil {
 		paths = []string{o.Predicate.Path}
-	} else if kind, _ := object["kind"].(string); podPath(kind) != nil {
-		pod := podPath(kind)
-		containers, _, _ := unstructured.NestedFieldNoCopy(object, append(pod, "containers")...)
-		list, _ := containers.([]any)
-		for i := range list {
-			paths = append(paths, "/"+strings.Join(append(pod, "containers", strconv.Itoa(i), "image"), "/"))
+	} else {
+		pod, containers := containersOf(object)
+		for i := range containers {
+			paths = append(paths, "/"+strings.Join(slices.Concat(pod, []string{"containers", strconv.Itoa(i), "image"}), "/"))
 		}
 	}
 	operations := []operation{}

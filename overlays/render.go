@@ -25,15 +25,28 @@ type Overlay struct {
 	Paths []string
 }
 
-// Render writes the overlay of an app for clusters in which exactly these rules
-// match, given in the order of the app, and builds it. The overlay does not depend
-// on the cluster: where the same rules match, it is the same.
+// Difference is what sets the clusters of one overlay apart from the base.
+type Difference struct {
+	// Rules are the overrides that match there, in the order of the app.
+	Rules []fleet.Override
+	// Replicas are the workloads whose replicas were decided, each once, in any order.
+	// Workloads that are not listed keep what the base says, and those that the base
+	// does not have are passed over.
+	Replicas []Replica
+}
+
+// Render writes the overlay of an app for clusters with exactly this difference, and
+// builds it. The overlay does not depend on the cluster: where the difference is the
+// same, so is the overlay.
 //
-// kustomize's own words of the rules are concatenated. If there are overriders,
-// they are compiled against the result into JSON 6902 patches with exact targets,
-// in a second kustomization on top. Its error is a [fleet.Problems].
-func Render(repo fs.FS, app fleet.App, source Source, rules []fleet.Override) (Overlay, []*unstructured.Unstructured, error) {
-	r := rendering{repo: repo, app: app, source: source, rules: rules}
+// What was decided comes first: it edits the base, so that an explicit word of a rule
+// wins, as in Karmada. Then come kustomize's own words of the rules, concatenated.
+// If there are overriders, they are compiled against the result into JSON 6902
+// patches with exact targets, in a second kustomization on top, which also leaves
+// out the workloads that get no replica: rules may still name them. Its error is a
+// [fleet.Problems].
+func Render(repo fs.FS, app fleet.App, source Source, difference Difference) (Overlay, []*unstructured.Unstructured, error) {
+	r := rendering{repo: repo, app: app, source: source, rules: difference.Rules, replicas: sortedReplicas(difference.Replicas)}
 	c := newClosure(repo)
 	w := r.words(c)
 	if err := c.problems.Sorted().Err(); err != nil {
@@ -54,16 +67,17 @@ func Render(repo fs.FS, app fleet.App, source Source, rules []fleet.Override) (O
 
 // rendering is one call of [Render].
 type rendering struct {
-	repo   fs.FS
-	app    fleet.App
-	source Source
-	rules  []fleet.Override
+	repo     fs.FS
+	app      fleet.App
+	source   Source
+	rules    []fleet.Override
+	replicas []Replica // by workload
 }
 
 func (r rendering) render(w layer) (Files, []*unstructured.Unstructured, error) {
 	folder, labels := ".", appLabels(r.app.Name)
-	overriding := slices.ContainsFunc(r.rules, hasOverriders)
-	if overriding {
+	onTop := slices.ContainsFunc(r.rules, hasOverriders) || slices.ContainsFunc(r.replicas, func(r Replica) bool { return r.Absent })
+	if onTop {
 		folder, labels = wordsFolder, nil
 	}
 	files := w.files(folder, labels)
@@ -71,11 +85,12 @@ func (r rendering) render(w layer) (Files, []*unstructured.Unstructured, error) 
 	if err != nil {
 		return nil, nil, r.blame(err)
 	}
-	if err := r.checkTargets(w); err != nil {
+	absent, err := r.check(w)
+	if err != nil {
 		return nil, nil, err
 	}
-	if overriding {
-		return r.override(files, objects)
+	if onTop {
+		return r.override(files, objects, absent)
 	}
 	return files, objects, nil
 }
@@ -87,18 +102,28 @@ func (r rendering) build(overlay Files, folder string) ([]*unstructured.Unstruct
 
 func hasOverriders(rule fleet.Override) bool {
 	o := rule.Overriders
-	return len(o.ImageOverrider)+len(o.LabelsOverrider)+len(o.AnnotationsOverrider)+len(o.Plaintext) > 0
+	return len(o.ImageOverrider)+len(o.CommandOverrider)+len(o.ArgsOverrider)+len(o.LabelsOverrider)+
+		len(o.AnnotationsOverrider)+len(o.FieldOverrider)+len(o.Plaintext) > 0
 }
 
-// override puts the rules' overriders on top of the words that made objects.
-func (r rendering) override(files Files, objects []*unstructured.Unstructured) (Files, []*unstructured.Unstructured, error) {
-	edits, problems := r.overridden(objects)
-	if err := problems.Sorted().Err(); err != nil {
-		return nil, nil, err
-	}
+// override puts the rules' overriders on top of the words that made objects, and
+// leaves out those that are absent.
+func (r rendering) override(files Files, objects []*unstructured.Unstructured, absent map[fleet.ObjectID]bool) (Files, []*unstructured.Unstructured, error) {
 	k := kustomizationFile{
 		APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind,
 		Resources: []string{wordsFolder}, Labels: appLabels(r.app.Name),
+	}
+	var present []*unstructured.Unstructured
+	for _, object := range objects {
+		if absent[objectID(object)] {
+			k.Patches = append(k.Patches, deletion(object))
+			continue
+		}
+		present = append(present, object)
+	}
+	edits, problems := r.overridden(present)
+	if err := problems.Sorted().Err(); err != nil {
+		return nil, nil, err
 	}
 	for _, e := range edits {
 		k.Patches = append(k.Patches, e.patchEntry())
@@ -107,15 +132,22 @@ func (r rendering) override(files Files, objects []*unstructured.Unstructured) (
 	files[konfig.DefaultKustomizationFileName()] = k.encode()
 	built, err := r.build(files, ".")
 	if err != nil {
-		first := slices.IndexFunc(r.rules, hasOverriders)
-		return nil, nil, fleet.Problems{r.ruleProblem(first, "overriders", err)}
+		return nil, nil, fleet.Problems{r.topProblem(err)}
 	}
-	if len(edits) > 0 {
-		if err := r.verify(objects, built, edits).Err(); err != nil {
+	if len(k.Patches) > 0 {
+		if err := r.verify(present, built, edits).Err(); err != nil {
 			return nil, nil, err
 		}
 	}
 	return files, built, nil
+}
+
+// topProblem returns a problem of the kustomization on top.
+func (r rendering) topProblem(err error) fleet.Problem {
+	if first := slices.IndexFunc(r.rules, hasOverriders); first >= 0 {
+		return r.ruleProblem(first, "overriders", err)
+	}
+	return r.baseProblem(err)
 }
 
 // ruleProblem returns a problem at a field of one of the matching rules.

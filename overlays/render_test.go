@@ -24,7 +24,8 @@ import (
 var update = flag.Bool("update", false, "rewrite the goldens in testdata")
 
 // TestRender reads testdata/render: prose, the app (its overrides are the rules
-// that match), the repository below repo/, and what comes out below want/.
+// that match), the replicas that were decided, the repository below repo/, and what
+// comes out below want/.
 func TestRender(t *testing.T) {
 	files, err := filepath.Glob("testdata/render/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -37,7 +38,7 @@ func TestRender(t *testing.T) {
 				t.Fatal(err)
 			}
 			app, repo := storyOf(t, archive)
-			got := render(t, repo, app)
+			got := render(t, repo, app, replicasOf(t, archive))
 			if *update {
 				rewrite(t, file, archive, got)
 				return
@@ -57,13 +58,13 @@ func TestRender(t *testing.T) {
 
 // render returns what a story wants: the paths of the base, the overlay's files
 // and the objects, or the error.
-func render(t *testing.T, repo fstest.MapFS, app fleet.App) map[string]string {
+func render(t *testing.T, repo fstest.MapFS, app fleet.App, replicas []overlays.Replica) map[string]string {
 	t.Helper()
 	source, err := overlays.Gather(repo, app)
 	if err != nil {
 		return map[string]string{"error": err.Error() + "\n"}
 	}
-	overlay, objects, err := overlays.Render(repo, app, source, app.Overrides)
+	overlay, objects, err := overlays.Render(repo, app, source, overlays.Difference{Rules: app.Overrides, Replicas: replicas})
 	if err != nil {
 		return map[string]string{"error": err.Error() + "\n"}
 	}
@@ -150,6 +151,19 @@ func storyOf(t *testing.T, archive *txtar.Archive) (fleet.App, fstest.MapFS) {
 		}
 	}
 	return app, repo
+}
+
+func replicasOf(t *testing.T, archive *txtar.Archive) []overlays.Replica {
+	t.Helper()
+	var replicas []overlays.Replica
+	for _, f := range archive.Files {
+		if f.Name == "replicas" {
+			if err := yaml.UnmarshalStrict(f.Data, &replicas); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return replicas
 }
 
 func parseApp(t testing.TB, content []byte) fleet.App {

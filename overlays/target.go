@@ -3,6 +3,7 @@ package overlays
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"reflect"
@@ -21,9 +22,14 @@ import (
 
 // patchEntry returns e as a patch of a kustomization that hits e's object only.
 func (e *edit) patchEntry() patchEntry {
+	return patchEntry{Target: exactTarget(e.object), Patch: patchText(e.operations)}
+}
+
+// patchText writes operations, one a line.
+func patchText(operations []operation) block {
 	var text bytes.Buffer
 	text.WriteString("[")
-	for i, o := range e.operations {
+	for i, o := range operations {
 		line, err := json.Marshal(o)
 		if err != nil {
 			panic(fmt.Sprintf("encode an operation that was applied: %v", err))
@@ -35,7 +41,7 @@ func (e *edit) patchEntry() patchEntry {
 		text.Write(line)
 	}
 	text.WriteString("\n]")
-	return patchEntry{Target: exactTarget(e.object), Patch: block(text.String())}
+	return block(text.String())
 }
 
 // exactTarget selects one object. The parts of a target are regular expressions,
@@ -98,11 +104,15 @@ func hashOf(object *unstructured.Unstructured) string {
 
 // verify compares what kustomize made of the edits with what the edits say. They
 // differ when a patch also hits an object that once had its target's name, or when
-// kustomize rewrites an edited value. Neither happens in silence.
+// kustomize rewrites an edited value. Neither happens in silence. Before holds all
+// objects that should be there after.
 func (r rendering) verify(before, after []*unstructured.Unstructured, edits []*edit) fleet.Problems {
 	wanted, renamed, err := expected(before, edits)
 	if err != nil {
-		return fleet.Problems{r.ruleProblem(edits[0].rule, "overriders", err)}
+		return fleet.Problems{r.topProblem(err)}
+	}
+	if len(after) > len(before) {
+		return fleet.Problems{r.topProblem(errors.New("kustomize keeps a workload that gets no replica"))}
 	}
 	built := map[fleet.ObjectID]*unstructured.Unstructured{}
 	for _, object := range after {
@@ -126,18 +136,18 @@ func (r rendering) verify(before, after []*unstructured.Unstructured, edits []*e
 
 // difference reports that an object was not made what the edits say.
 func (r rendering) difference(edits []*edit, object *unstructured.Unstructured, where string) fleet.Problem {
-	rule := edits[0].rule
-	err := fmt.Errorf("%s of app %q would also change at %q, by an override of another object", objectID(object), r.app.Name, where)
-	hint := "kustomize matches also the name that an object had before a prefix or suffix: give the objects other names"
 	for _, e := range edits {
 		if e.object == object {
-			rule = e.rule
-			err = fmt.Errorf("%s of app %q: kustomize does not keep the value at %q", objectID(object), r.app.Name, where)
-			hint = "say it with kustomize's own words, or in the app's source"
+			p := r.ruleProblem(e.rule, "overriders", fmt.Errorf("%s of app %q: kustomize does not keep the value at %q", objectID(object), r.app.Name, where))
+			p.Hint = "say it with kustomize's own words, or in the app's source"
+			return p
 		}
 	}
-	p := r.ruleProblem(rule, "overriders", err)
-	p.Hint = hint
+	p := r.topProblem(fmt.Errorf("%s of app %q would also change at %q, by an override of another object", objectID(object), r.app.Name, where))
+	if len(edits) > 0 {
+		p = r.ruleProblem(edits[0].rule, "overriders", errors.New(p.Message))
+	}
+	p.Hint = "kustomize matches also the name that an object had before a prefix or suffix: give the objects other names"
 	return p
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,9 +20,10 @@ import (
 type vector struct {
 	Name string `json:"name"`
 	Args struct {
-		Image  fleet.ImageOverrider   `json:"imageOverrider"`
-		Maps   []fleet.LabelOverrider `json:"commandOverriders"` // sic: of labels and annotations
-		Object map[string]any         `json:"rawObj"`
+		Image   fleet.ImageOverrider       `json:"imageOverrider"`
+		Command fleet.CommandArgsOverrider `json:"CommandArgsOverrider"`
+		Maps    []fleet.LabelOverrider     `json:"commandOverriders"` // sic: of labels and annotations
+		Object  map[string]any             `json:"rawObj"`
 	} `json:"args"`
 	Want    json.RawMessage `json:"want"`
 	WantErr bool            `json:"wantErr"`
@@ -54,24 +56,52 @@ func vectorsOf(t *testing.T, table string) []vector {
 	return vectors
 }
 
+// departures are the cases, by table and name, in which Navarch does something else
+// than Karmada, and why. There is none among the shared cases.
+var departures = map[string]string{}
+
+// compare compares what Karmada wants in a case with what Navarch makes of it.
+func (v vector) compare(t *testing.T, table string, got any, err error) {
+	t.Helper()
+	differs := ""
+	if (err != nil) != v.WantErr {
+		differs = fmt.Sprintf("error is %v, want one: %v", err, v.WantErr)
+	} else if err == nil {
+		printed, err := json.Marshal(got)
+		if err != nil {
+			t.Fatal(err)
+		}
+		differs = gocmp.Diff(decoded(t, v.Want), decoded(t, printed))
+	}
+	switch reason, departs := departures[table+"/"+v.Name]; {
+	case departs && differs == "":
+		t.Errorf("does not depart from Karmada any more (%s)", reason)
+	case departs:
+		t.Skip(reason)
+	case differs != "":
+		t.Errorf("Karmada -, Navarch +:\n%s", differs)
+	}
+}
+
 func TestKarmadaImageOverrider(t *testing.T) {
-	for _, v := range vectorsOf(t, "TestParseJSONPatchesByImageOverrider") {
+	const table = "TestParseJSONPatchesByImageOverrider"
+	for _, v := range vectorsOf(t, table) {
 		t.Run(v.Name, func(t *testing.T) {
 			got, err := imageOperations(v.Args.Object, v.Args.Image)
-			if (err != nil) != v.WantErr {
-				t.Fatalf("error is %v, want one: %v", err, v.WantErr)
-			}
-			if err != nil {
-				return
-			}
-			printed, err := json.Marshal(got)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if diff := gocmp.Diff(decoded(t, v.Want), decoded(t, printed)); diff != "" {
-				t.Errorf("Karmada -, Navarch +:\n%s", diff)
-			}
+			v.compare(t, table, got, err)
 		})
+	}
+}
+
+func TestKarmadaCommandAndArgsOverrider(t *testing.T) {
+	tables := map[string]string{"TestParseJSONPatchesByCommandOverrider": "command", "TestParseJSONPatchesByArgsOverrider": "args"}
+	for table, field := range tables {
+		for _, v := range vectorsOf(t, table) {
+			t.Run(field+"/"+v.Name, func(t *testing.T) {
+				got, err := commandOperations(v.Args.Object, v.Args.Command, field)
+				v.compare(t, table, got, err)
+			})
+		}
 	}
 }
 
@@ -89,9 +119,7 @@ func TestKarmadaLabelsAndAnnotationsOverrider(t *testing.T) {
 					t.Fatal(err)
 				}
 				e := &edit{document: document}
-				if _, err := e.override(0, overriders); (err != nil) != v.WantErr {
-					t.Fatalf("error is %v, want one: %v", err, v.WantErr)
-				}
+				_, overrideErr := e.override(0, overriders)
 				object, err := e.value()
 				if err != nil {
 					t.Fatal(err)
@@ -100,13 +128,7 @@ func TestKarmadaLabelsAndAnnotationsOverrider(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				var want map[string]string
-				if err := json.Unmarshal(v.Want, &want); err != nil {
-					t.Fatal(err)
-				}
-				if diff := gocmp.Diff(want, got); diff != "" {
-					t.Errorf("Karmada -, Navarch +:\n%s", diff)
-				}
+				v.compare(t, table, got, overrideErr)
 			})
 		}
 	}

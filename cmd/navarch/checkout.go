@@ -60,7 +60,7 @@ func readCheckout(dir string) (checkout, error) {
 			for i, rule := range variant.Rules {
 				rules[i] = app.Overrides[rule]
 			}
-			overlay, objects, err := overlays.Render(files, app, rendered.source, rules)
+			overlay, objects, err := overlays.Render(files, app, rendered.source, overlays.Difference{Rules: rules})
 			if err != nil {
 				c.problems = append(c.problems, asProblems(err, app)...)
 				continue

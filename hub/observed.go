@@ -1,0 +1,92 @@
+package hub
+
+import (
+	"time"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+// observed is what agents say of their clusters, as far as decisions ask for it.
+type observed struct {
+	clusters map[fleet.ClusterName]*sighting
+}
+
+// sighting is one cluster as its agent last described it.
+type sighting struct {
+	heard time.Time // last message, whatever it said
+	ready fleet.ConditionStatus
+	since time.Time // when ready took its value
+	room  []fleet.NodeGroup
+	apps  map[fleet.AppName]fleet.AppHealth
+}
+
+func newObserved() *observed { return &observed{clusters: map[fleet.ClusterName]*sighting{}} }
+
+func (o *observed) cluster(name fleet.ClusterName) *sighting {
+	s := o.clusters[name]
+	if s == nil {
+		s = &sighting{apps: map[fleet.AppName]fleet.AppHealth{}}
+		o.clusters[name] = s
+	}
+	return s
+}
+
+// heartbeat takes in what an agent says of its cluster, received at a time.
+func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
+	s := o.cluster(h.Cluster)
+	s.hear(received)
+	s.room = h.Facts.Room
+}
+
+// report takes in what an agent says of an app, received at a time.
+func (o *observed) report(r wire.Report, received time.Time) {
+	s := o.cluster(r.Cluster)
+	s.hear(received)
+	if r.Removed {
+		delete(s.apps, r.App)
+		return
+	}
+	healthy := false
+	for _, condition := range r.Conditions {
+		healthy = healthy || condition.Type == wire.Ready && condition.Status == "True"
+	}
+	if before, known := s.apps[r.App]; !known || before.Healthy != healthy {
+		s.apps[r.App] = fleet.AppHealth{Healthy: healthy, Since: received}
+	}
+}
+
+func (s *sighting) hear(received time.Time) {
+	if received.After(s.heard) {
+		s.heard = received
+	}
+}
+
+// judge says which clusters are ready at a time: those that were heard from within
+// the patience. It tells whether that changed, and when it may next change by
+// itself; zero is never.
+func (o *observed) judge(now time.Time, patience time.Duration) (changed bool, next time.Time) {
+	for _, s := range o.clusters {
+		silent := s.heard.Add(patience)
+		status, since := fleet.ConditionTrue, now
+		if !now.Before(silent) {
+			status, since = fleet.ConditionUnknown, silent
+		} else if next.IsZero() || silent.Before(next) {
+			next = silent
+		}
+		if s.ready != status {
+			changed = changed || s.ready != ""
+			s.ready, s.since = status, since
+		}
+	}
+	return changed, next
+}
+
+// state is what a decision sees of every cluster.
+func (o *observed) state() map[fleet.ClusterName]fleet.Observed {
+	state := make(map[fleet.ClusterName]fleet.Observed, len(o.clusters))
+	for name, s := range o.clusters {
+		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Apps: s.apps}
+	}
+	return state
+}
