@@ -46,6 +46,7 @@ type DesiredApp struct {
 	Base      Digest    `json:"base"`
 	DependsOn []AppName `json:"dependsOn,omitempty"` // only apps of the same cluster; sorted
 	Terms     Terms     `json:"terms,omitzero"`
+	Decided   Decided   `json:"decided,omitzero"`
 }
 
 // Terms are how an agent treats an app's objects, beside what they are.
@@ -84,6 +85,8 @@ type Tombstone struct {
 	Revision string  `json:"revision"` // the commit that took the app away
 	// Preserve leaves the objects in the cluster; they are nobody's from then on.
 	Preserve bool `json:"preserve,omitempty"`
+	// Evicted is set where the app left because the cluster, or the app in it, failed.
+	Evicted *Eviction `json:"evicted,omitempty"`
 }
 
 // Published is what the hub has announced to each cluster.

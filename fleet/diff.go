@@ -75,7 +75,7 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 
 // empty tells whether a cluster that was announced to stays as it is.
 func (c Change) empty(before Desired) bool {
-	return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 && slices.Equal(c.Desired.Tombstones, before.Tombstones)
+	return len(c.Added)+len(c.Changed)+len(c.Removed) == 0 && slices.EqualFunc(c.Desired.Tombstones, before.Tombstones, Tombstone.equal)
 }
 
 // tombstones are those that stood, those that a person agreed to, and those of the
@@ -83,15 +83,18 @@ func (c Change) empty(before Desired) bool {
 func (c Change) tombstones(before, after Desired, revision string, preserved map[AppName]bool) []Tombstone {
 	stones := make(map[AppName]Tombstone, len(before.Tombstones))
 	for _, t := range before.Tombstones {
+		t.Evicted = nil // what is wanted says whether that still holds
 		stones[t.App] = t
-	}
-	for _, t := range after.Tombstones {
-		if _, stands := stones[t.App]; !stands {
-			stones[t.App] = t
-		}
 	}
 	for _, app := range c.Removed {
 		stones[app] = Tombstone{App: app, Revision: revision, Preserve: preserved[app]}
+	}
+	for _, t := range after.Tombstones {
+		if standing, stands := stones[t.App]; stands {
+			standing.Evicted = t.Evicted
+			t = standing
+		}
+		stones[t.App] = t
 	}
 	for _, app := range after.Apps {
 		delete(stones, app.Name)
@@ -127,7 +130,7 @@ func (d *comparison) deleted(gone, come []DesiredApp) []ObjectID {
 }
 
 func (a DesiredApp) equal(b DesiredApp) bool {
-	return a.Namespace == b.Namespace && a.Content() == b.Content() && slices.Equal(a.DependsOn, b.DependsOn) && a.Terms.equal(b.Terms)
+	return a.Namespace == b.Namespace && a.Content() == b.Content() && slices.Equal(a.DependsOn, b.DependsOn) && a.Terms.equal(b.Terms) && a.Decided.equal(b.Decided)
 }
 
 // pairs yields the apps of two lists that are sorted by name, those with one name
@@ -156,7 +159,7 @@ func pairs(before, after []DesiredApp) iter.Seq2[*DesiredApp, *DesiredApp] {
 }
 
 // Confirm returns what is published without the tombstones of apps that agents
-// have removed. It is announced with the cluster's next change: a tombstone that
+// have removed, but for those that remember a failure. It is announced with the cluster's next change: a tombstone that
 // stays a while does no harm.
 func Confirm(published Published, removed map[ClusterName]map[AppName]bool) Published {
 	confirmed := maps.Clone(published)
@@ -165,7 +168,7 @@ func Confirm(published Published, removed map[ClusterName]map[AppName]bool) Publ
 		if !ok {
 			continue
 		}
-		desired.Tombstones = slices.DeleteFunc(slices.Clone(desired.Tombstones), func(t Tombstone) bool { return apps[t.App] })
+		desired.Tombstones = slices.DeleteFunc(slices.Clone(desired.Tombstones), func(t Tombstone) bool { return apps[t.App] && t.Evicted == nil })
 		confirmed[cluster] = desired
 	}
 	return confirmed

@@ -138,12 +138,12 @@ func TestDiff(t *testing.T) {
 			}}},
 		},
 		"an app whose objects stay": {
-			published:  Published{"eu": preserving("shop=n", "base=b")},
+			published:  Published{"eu": preserving("area=n", "base=b")},
 			wanted:     Published{"eu": desired("base=b")},
 			definition: clustersNamed("eu"),
 			want: Plan{Changes: []Change{{
-				Cluster: "eu", Removed: []AppName{"shop"},
-				Desired: Desired{Apps: desired("base=b").Apps, Tombstones: []Tombstone{{App: "shop", Revision: "r1", Preserve: true}}},
+				Cluster: "eu", Removed: []AppName{"area"},
+				Desired: Desired{Apps: desired("base=b").Apps, Tombstones: []Tombstone{{App: "area", Revision: "r1", Preserve: true}}},
 			}}},
 		},
 		"only the terms change": {

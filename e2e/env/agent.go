@@ -40,7 +40,7 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	if err != nil {
 		return nil, fmt.Errorf("navarch install agent: %w\n%s", err, stderr.String())
 	}
-	if err := applyManifest(ctx, m, manifest, dir); err != nil {
+	if err := m.applyAgent(ctx, manifest, dir); err != nil {
 		return nil, err
 	}
 	kubeconfig := filepath.Join(dir, "kubeconfig")
@@ -64,18 +64,15 @@ func (a *Agent) Start() error {
 	return err
 }
 
-// applyManifest applies every object of a manifest but Deployments, and writes the
-// content of its Secrets as files into dir, as a kubelet would mount them.
-func applyManifest(ctx context.Context, m *Member, manifest []byte, dir string) error {
-	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
-	for {
-		object := &unstructured.Unstructured{}
-		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
-			return nil
-		} else if err != nil {
-			return fmt.Errorf("read the agent's manifest: %w", err)
-		}
-		if len(object.Object) == 0 || object.GetKind() == "Deployment" {
+// applyAgent applies every object of an agent's manifest but its Deployment, and
+// writes the content of its Secrets as files into dir, as a kubelet would mount them.
+func (m *Member) applyAgent(ctx context.Context, manifest []byte, dir string) error {
+	objects, err := decode(manifest)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		if object.GetKind() == "Deployment" {
 			continue
 		}
 		if err := m.apply(ctx, object); err != nil {
@@ -92,6 +89,38 @@ func applyManifest(ctx context.Context, m *Member, manifest []byte, dir string) 
 			if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// ApplyManifest makes every object of a manifest, as an administrator.
+func (m *Member) ApplyManifest(ctx context.Context, manifest []byte) error {
+	objects, err := decode(manifest)
+	if err != nil {
+		return err
+	}
+	for _, object := range objects {
+		if err := m.apply(ctx, object); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// decode returns the objects of a manifest.
+func decode(manifest []byte) ([]*unstructured.Unstructured, error) {
+	var objects []*unstructured.Unstructured
+	decoder := yaml.NewYAMLOrJSONDecoder(bytes.NewReader(manifest), 4096)
+	for {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); errors.Is(err, io.EOF) {
+			return objects, nil
+		} else if err != nil {
+			return nil, fmt.Errorf("read the manifest: %w", err)
+		}
+		if len(object.Object) > 0 {
+			objects = append(objects, object)
 		}
 	}
 }

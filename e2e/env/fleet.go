@@ -3,8 +3,10 @@ package env
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/navarch/navarch/e2e/env/gitserver"
@@ -74,6 +76,22 @@ func (f *Fleet) installAgents(ctx context.Context) error {
 		f.Agents[member.Name] = agent
 	}
 	return nil
+}
+
+// Rename gives members other names, by which their agents are installed anew: by the
+// new name, the old one. Members that are not named have no agent from then on.
+func (f *Fleet) Rename(ctx context.Context, names map[string]string) error {
+	var renamed []*Member
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		member := *f.Member(names[name])
+		member.Name = name
+		renamed = append(renamed, &member)
+	}
+	for _, agent := range f.Agents {
+		agent.Stop()
+	}
+	f.Members, f.Agents = renamed, map[string]*Agent{}
+	return f.installAgents(ctx)
 }
 
 // UseOwnNATS moves the hub and the agents to a stock NATS server.

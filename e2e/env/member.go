@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 	authenticationv1 "k8s.io/api/authentication/v1"
@@ -110,6 +111,20 @@ func (m *Member) PartPID(part string) (int, error) {
 		return 0, fmt.Errorf("find %s of cluster %q: %w", part, m.Name, err)
 	}
 	return strconv.Atoi(strings.TrimSpace(string(content)))
+}
+
+// Halt stops the cluster's API server in its tracks; Resume lets it go on.
+func (m *Member) Halt() error { return m.signal(syscall.SIGSTOP) }
+
+// Resume undoes Halt.
+func (m *Member) Resume() error { return m.signal(syscall.SIGCONT) }
+
+func (m *Member) signal(s syscall.Signal) error {
+	pid, err := m.PartPID("kube-apiserver")
+	if err != nil {
+		return err
+	}
+	return syscall.Kill(pid, s)
 }
 
 // Object reads one object; namespace is empty for cluster-scoped ones.

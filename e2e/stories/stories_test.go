@@ -3,6 +3,7 @@ package stories
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -47,9 +48,15 @@ func TestStories(t *testing.T) {
 		RequireUniqueNames:  true,
 		RequireExplicitExec: true,
 		Setup:               s.setup,
-		Cmds:                verbs,
+		Cmds:                allVerbs(),
 		Condition:           nil,
 	})
+}
+
+func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
+	all := maps.Clone(verbs)
+	maps.Copy(all, memberVerbs)
+	return all
 }
 
 func setStage(t *testing.T) *stage {

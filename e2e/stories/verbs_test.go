@@ -25,7 +25,8 @@ type story struct {
 	dir   string           // the fleet's files, as the script writes them
 	marks map[string]int64 // cluster -> size of its audit log at mark
 
-	browser *browser // nil before the first look
+	browser *browser  // nil before the first look
+	since   time.Time // of the last cut
 }
 
 type storyKey struct{}
@@ -39,7 +40,6 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"see":           plain(see),
 	"gone":          plain(gone),
 	"absent":        plain(absent),
-	"delete":        plain(deleteObject),
 	"mark":          plain(mark),
 	"writes":        plain(writes),
 	"replace":       plain(replace),
@@ -187,15 +187,6 @@ func absent(ctx context.Context, _ *testscript.TestScript, s *story, args []stri
 		return nil
 	}
 	return errors.Join(fmt.Errorf("%s %s is in cluster %q", args[1], args[2], args[0]), err)
-}
-
-// delete CLUSTER KIND NAME deletes the object behind the agent's back.
-func deleteObject(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
-	object, err := s.object(ctx, args)
-	if err != nil {
-		return err
-	}
-	return s.Member(args[0]).Client.Delete(ctx, object)
 }
 
 // mark begins the time that writes looks back to.

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/go-git/go-git/v5/plumbing"
-	"github.com/go-git/go-git/v5/plumbing/object"
 	"golang.org/x/time/rate"
 )
 
@@ -288,30 +287,13 @@ func (r *Repo) stored() (Commit, bool) {
 
 // read reads a commit and its folders from a store.
 func (r *Repo) read(s *store, hash plumbing.Hash) (Commit, error) {
-	content, err := s.content(plumbing.CommitObject, hash)
-	if err != nil {
-		return Commit{}, err
-	}
-	c := &object.Commit{}
-	if err := c.Decode(encoded(plumbing.CommitObject, content)); err != nil {
-		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
-	}
 	var before *folder
 	if r.head.Tree != nil {
 		before = r.head.Tree.root
 	}
-	root, err := readFolders(s, c.TreeHash, before)
-	if err != nil {
-		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
-	}
-	return Commit{
-		Hash:     hash.String(),
-		Revision: r.remote.ref.Short() + "@sha1:" + hash.String(),
-		Message:  c.Message,
-		Author:   c.Author.Name,
-		Time:     c.Committer.When,
-		Tree:     &Tree{store: s, root: root},
-	}, nil
+	c, err := s.commit(hash, before)
+	c.Revision = r.remote.ref.Short() + "@sha1:" + hash.String()
+	return c, err
 }
 
 // storePath is where the store with a number is.

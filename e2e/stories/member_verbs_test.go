@@ -1,0 +1,118 @@
+package stories
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// memberVerbs act on a member cluster behind the agent's back, as its
+// administrators and the world do.
+var memberVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
+	"members":     plain(members),
+	"apply":       plain(applyFile),
+	"patch":       plain(patchObject),
+	"delete":      plain(deleteObject),
+	"cut":         plain(cut),
+	"restore":     plain(restore),
+	"timed-see":   plain(timedSee),
+	"ready-count": plain(readyCount),
+}
+
+// members NAME=MEMBER ... gives the members other names, under which their agents
+// are installed anew. Members that are not named have no agent.
+func members(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	names := map[string]string{}
+	for _, arg := range args {
+		name, member, ok := strings.Cut(arg, "=")
+		if !ok || s.Member(member) == nil {
+			return fmt.Errorf("%q: want NAME=MEMBER", arg)
+		}
+		names[name] = member
+	}
+	return s.Rename(ctx, names)
+}
+
+// apply CLUSTER FILE makes objects of the file, as an administrator.
+func applyFile(ctx context.Context, ts *testscript.TestScript, s *story, args []string) error {
+	content, err := os.ReadFile(ts.MkAbs(args[1]))
+	if err != nil {
+		return err
+	}
+	return s.Member(args[0]).ApplyManifest(ctx, content)
+}
+
+// patch CLUSTER KIND NAME PATCH changes an object with a JSON merge patch.
+func patchObject(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	object, err := s.object(ctx, args)
+	if err != nil {
+		return err
+	}
+	return s.Member(args[0]).Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(args[3])))
+}
+
+// delete CLUSTER KIND NAME deletes the object.
+func deleteObject(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	object, err := s.object(ctx, args)
+	if err != nil {
+		return err
+	}
+	return s.Member(args[0]).Client.Delete(ctx, object)
+}
+
+// cut CLUSTER ends the cluster's agent at once and halts its API server, as if its
+// site had lost power.
+func cut(_ context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	s.Agents[args[0]].Kill()
+	s.since = time.Now()
+	return s.Member(args[0]).Halt()
+}
+
+// restore CLUSTER undoes cut.
+func restore(_ context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	return errors.Join(s.Member(args[0]).Resume(), s.Agents[args[0]].Start())
+}
+
+// timed-see CLUSTER KIND NAME PATH=VALUE ... is see, and logs how long after the last
+// cut that was.
+func timedSee(ctx context.Context, ts *testscript.TestScript, s *story, args []string) error {
+	if err := see(ctx, ts, s, args); err != nil {
+		return err
+	}
+	ts.Logf("%s in cluster %q is so %s after the cut", args[2], args[0], time.Since(s.since).Round(10*time.Millisecond))
+	return nil
+}
+
+// ready-count TOTAL KIND NAME CLUSTER ... waits until the ready replicas of a
+// workload in all of the clusters add up.
+func readyCount(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	return until(ctx, func() error {
+		var counts []string
+		total := 0
+		for _, cluster := range args[3:] {
+			object, err := s.object(ctx, []string{cluster, args[1], args[2]})
+			if err != nil {
+				return err
+			}
+			ready, err := field(object, "status.readyReplicas")
+			if err != nil {
+				return err
+			}
+			var n int
+			_, _ = fmt.Sscan(ready, &n) // absent: none
+			total += n
+			counts = append(counts, fmt.Sprintf("%s %d", cluster, n))
+		}
+		if fmt.Sprint(total) != args[0] {
+			return fmt.Errorf("%d replicas of %s are ready (%s), want %s", total, args[2], strings.Join(counts, ", "), args[0])
+		}
+		return nil
+	})
+}

@@ -1,0 +1,106 @@
+package compile
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"strings"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/overlays"
+)
+
+// app is what one app became. It is reused as long as what it is made of, its
+// overrides and every file that went into it are the same.
+type app struct {
+	definition string            // JSON of what goes into rendering
+	inputs     map[string]string // path in the repository -> git id, "" where there was none
+	source     overlays.Source
+	workloads  []fleet.Workload
+	variants   map[string]variant // by what differs: see [fleet.Variant]
+}
+
+// variant is an app with one set of differences, shared by every cluster that has
+// them.
+type variant struct {
+	overlay overlays.Overlay
+	objects []fleet.ObjectID
+}
+
+// gather collects what an app is made of, or returns what is known of it already.
+func (c *Compiler) gather(tree Tree, def fleet.App) (*app, error) {
+	encoded, err := json.Marshal(struct {
+		fleet.Source
+		Namespace string
+		Overrides []fleet.Override
+	}{def.Source, def.Namespace, def.Overrides})
+	if err != nil {
+		return nil, fmt.Errorf("encode app %q: %w", def.Name, err)
+	}
+	if known := c.apps[def.Name]; known != nil && known.definition == string(encoded) && same(tree, known.inputs) {
+		return known, nil
+	}
+	a := &app{definition: string(encoded), inputs: map[string]string{}}
+	if a.source, err = overlays.Gather(tree, def); err != nil {
+		return nil, err
+	}
+	if a.workloads, err = overlays.Workloads(def, a.source); err != nil {
+		return nil, err
+	}
+	note(tree, a.inputs, a.source.Paths)
+	return a, nil
+}
+
+// render returns the app with exactly the given variants. What is known is not
+// rendered again.
+func (a *app) render(tree Tree, def fleet.App, groups []fleet.Variant) (*app, error) {
+	next := &app{
+		definition: a.definition, inputs: maps.Clone(a.inputs), source: a.source, workloads: a.workloads,
+		variants: make(map[string]variant, len(groups)),
+	}
+	for _, group := range groups {
+		v, ok := a.variants[group.Key]
+		if !ok {
+			overlay, objects, err := overlays.Render(tree, def, a.source, difference(def, group))
+			if err != nil {
+				return nil, err
+			}
+			v = variant{overlay: overlay, objects: overlays.ObjectIDs(objects)}
+		}
+		next.variants[group.Key] = v
+		note(tree, next.inputs, v.overlay.Paths)
+	}
+	return next, nil
+}
+
+// difference is what sets the clusters of a variant apart.
+func difference(def fleet.App, group fleet.Variant) overlays.Difference {
+	d := overlays.Difference{Rules: make([]fleet.Override, len(group.Rules))}
+	for i, rule := range group.Rules {
+		d.Rules[i] = def.Overrides[rule]
+	}
+	return d
+}
+
+func note(tree Tree, inputs map[string]string, paths []string) {
+	for _, path := range paths {
+		inputs[path], _ = tree.Hash(folder(path))
+	}
+}
+
+func same(tree Tree, inputs map[string]string) bool {
+	for path, id := range inputs {
+		if now, _ := tree.Hash(folder(path)); now != id {
+			return false
+		}
+	}
+	return true
+}
+
+// folder takes the slash off that marks a folder in the paths of an overlay.
+func folder(path string) string {
+	if path == "./" {
+		return "."
+	}
+	return strings.TrimSuffix(path, "/")
+}
