@@ -32,11 +32,8 @@ func (r rendering) blame(err error) fleet.Problems {
 // baseProblem reports an error in the app's source, with the kustomization in
 // which it is.
 func (r rendering) baseProblem(err error) fleet.Problem {
-	at := r.app.Source.Position
-	p := fleet.Problem{
-		File: at.File, Line: at.Line, Field: "spec.source.path",
-		Message: fmt.Sprintf("app %q does not build: %v", r.app.Name, err),
-	}
+	p := sourceProblem(r.app)
+	p.Message = fmt.Sprintf("app %q does not build: %v", r.app.Name, err)
 	var failed buildError
 	if !errors.As(err, &failed) || failed.folder == "" {
 		return p
@@ -48,6 +45,15 @@ func (r rendering) baseProblem(err error) fleet.Problem {
 			p.Message = fmt.Sprintf("app %q does not build: %s", r.app.Name, failed.message)
 			p.Hint = "see it with: kustomize build " + failed.folder
 		}
+	}
+	return p
+}
+
+// sourceProblem returns a problem at the place that says what an app is made of.
+func sourceProblem(app fleet.App) fleet.Problem {
+	p := fleet.Problem{File: app.Source.Position.File, Line: app.Source.Position.Line, Field: "spec.source.path"}
+	if len(app.Source.Objects) > 0 {
+		p.Field = "" // a policy's selectors
 	}
 	return p
 }

@@ -110,7 +110,7 @@ func objectsOf(built resmap.ResMap) ([]*unstructured.Unstructured, error) {
 		switch {
 		case id.Kind == "" || id.Name == "":
 			return nil, fmt.Errorf("%s has no kind or no name", resource.CurId())
-		case id.Group == fleetGroup:
+		case isFleetGroup(id.Group):
 			return nil, fmt.Errorf("%s describes the fleet and cannot run in a cluster", id)
 		case len(printed) > MaxObject:
 			return nil, fmt.Errorf("%s is larger than %d bytes", id, MaxObject)

@@ -137,11 +137,16 @@ func scalar(n *yaml.Node, keys ...string) string {
 
 // isFleet tells whether d describes the fleet, not something to run in a cluster.
 func (d document) isFleet() bool {
-	return strings.HasPrefix(scalar(d.node, "apiVersion"), fleetGroup+"/")
+	group, _, _ := strings.Cut(scalar(d.node, "apiVersion"), "/")
+	return isFleetGroup(group)
 }
 
-// fleetGroup is the API group of the fleet's own documents.
-var fleetGroup, _, _ = strings.Cut(fleet.APIVersion, "/")
+// isFleetGroup tells whether an API group is one of documents that describe a fleet:
+// our own, and Karmada's.
+func isFleetGroup(group string) bool {
+	own, _, _ := strings.Cut(fleet.APIVersion, "/")
+	return group == own || group == "policy.karmada.io" || group == "cluster.karmada.io"
+}
 
 // items returns the objects of a list, or the document itself.
 func (d document) items() []*yaml.Node {

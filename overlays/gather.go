@@ -63,7 +63,10 @@ func Gather(repo fs.FS, app fleet.App) (Source, error) {
 
 // source gathers an app's source and returns the folder to build.
 func (c *closure) source(app fleet.App) string {
-	at := fleet.Problem{File: app.Source.Position.File, Line: app.Source.Position.Line, Field: "spec.source.path"}
+	at := sourceProblem(app)
+	if len(app.Source.Objects) > 0 {
+		return c.objects(app.Source.Objects, at)
+	}
 	name, ok := c.resolve(".", reference{path: app.Source.Path, at: at})
 	if !ok {
 		return ""

@@ -111,12 +111,10 @@ func (r rendering) absent(probed []*unstructured.Unstructured) (map[fleet.Object
 			}
 		}
 		if len(hit) > 1 {
-			at := r.app.Source.Position
-			return nil, fleet.Problems{{
-				File: at.File, Line: at.Line, Field: "spec.source",
-				Message: fmt.Sprintf("app %q: the replicas of %s would also be those of %s", r.app.Name, hit[0], hit[1]),
-				Hint:    "kustomize matches also the name that an object had before a prefix or suffix: give the objects other names",
-			}}
+			p := sourceProblem(r.app)
+			p.Message = fmt.Sprintf("the replicas of %s of app %q would also be those of %s", hit[0], r.app.Name, hit[1])
+			p.Hint = "kustomize matches also the name that an object had before a prefix or suffix: give the objects other names"
+			return nil, fleet.Problems{p}
 		}
 		for _, id := range hit {
 			absent[id] = replica.Absent
