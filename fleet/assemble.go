@@ -36,6 +36,7 @@ func Assemble(parsed []Parsed, repo fs.FS) (Definition, Problems) {
 		return Definition{}, problems
 	}
 	a.def.Settings.DeletionBudget = a.def.Settings.DeletionBudget.withDefaults()
+	a.def.Settings.Failover = a.def.Settings.Failover.withDefaults()
 	return a.def, problems
 }
 

@@ -58,10 +58,17 @@ type metadata struct {
 }
 
 type appSpec struct {
-	Source    Source     `json:"source"`
-	Placement Placement  `json:"placement"`
-	Overrides []Override `json:"overrides"`
-	DependsOn []AppName  `json:"dependsOn"`
+	Source      sourceSpec   `json:"source"`
+	Placement   Placement    `json:"placement"`
+	Overrides   []Override   `json:"overrides"`
+	DependsOn   []AppName    `json:"dependsOn"`
+	Constraints []Constraint `json:"constraints"`
+	Failover    *Failover    `json:"failover"`
+	Rollout
+}
+
+type sourceSpec struct {
+	Path string `json:"path"`
 }
 
 type clusterSpec struct {
@@ -163,7 +170,10 @@ func (d *document) app(f form[appSpec]) App {
 	name, err := ParseAppName(f.Metadata.Name)
 	d.checkName(f.Metadata.Name, err)
 	d.checkNamespace(f.Metadata.Namespace, "metadata.namespace")
-	d.checkPlacement(f.Spec.Placement, "spec.placement")
+	d.checkPlacement(&f.Spec.Placement, "spec.placement")
+	d.checkConstraints(f.Spec.Constraints, "spec.constraints")
+	d.checkRollout(f.Spec.Rollout, "spec")
+	d.checkFailover(f.Spec.Failover, "spec.failover")
 	source := Source{Path: d.inRepository("spec.source.path", f.Spec.Source.Path), Position: d.at("spec.source.path")}
 	overrides := f.Spec.Overrides
 	for i := range overrides {
@@ -175,8 +185,10 @@ func (d *document) app(f form[appSpec]) App {
 	dependsOn := slices.Clone(f.Spec.DependsOn)
 	slices.Sort(dependsOn)
 	return App{
-		Name: name, Namespace: f.Metadata.Namespace, Source: source, Placement: f.Spec.Placement,
-		Overrides: overrides, DependsOn: slices.Compact(dependsOn), Position: d.at("metadata.name"),
+		Name: name, Namespace: f.Metadata.Namespace, Labels: f.Metadata.Labels, Source: source,
+		Placement: f.Spec.Placement, Overrides: overrides, DependsOn: slices.Compact(dependsOn),
+		Constraints: f.Spec.Constraints, Rollout: f.Spec.Rollout, Failover: f.Spec.Failover,
+		Position: d.at("metadata.name"),
 	}
 }
 
@@ -208,5 +220,15 @@ func (d *document) settings(f form[Settings]) Settings {
 	if f.Metadata.Namespace != "" {
 		d.refuse("metadata.namespace", "remove it", "a Fleet has no namespace")
 	}
-	return f.Spec
+	s := f.Spec
+	if !d.has("spec.failover.cluster") {
+		s.Failover.Cluster = true
+	}
+	switch field := "spec.failover.silentAfter"; {
+	case !d.has(field):
+		s.Failover.SilentAfter = defaultSilentAfter
+	case s.Failover.SilentAfter == 0:
+		d.refuse(field, "give agents the time to be heard, such as 30s", "is no time")
+	}
+	return s
 }
