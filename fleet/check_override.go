@@ -144,23 +144,3 @@ func wrongPatch(content []byte, target *PatchTarget) (message, hint string) {
 	}
 	return "", ""
 }
-
-// textAt returns the scalar at a path of keys, or "".
-func textAt(n *yaml.Node, keys ...string) string {
-	for _, key := range keys {
-		var value *yaml.Node
-		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				value = n.Content[i+1]
-			}
-		}
-		if value == nil {
-			return ""
-		}
-		for value.Kind == yaml.AliasNode {
-			value = value.Alias
-		}
-		n = value
-	}
-	return n.Value
-}

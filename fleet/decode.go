@@ -61,6 +61,9 @@ func (d *document) decodeStruct(n *yaml.Node, v reflect.Value, field string) {
 			d.decode(value, v.FieldByIndex(i), path)
 			continue
 		}
+		if d.karmada && v.Type() == reflect.TypeFor[metadata]() && slices.Contains(serverFields, key.Value) {
+			continue
+		}
 		d.unknown(v.Type(), key.Value, path)
 	}
 }

@@ -23,6 +23,17 @@ type Parsed struct {
 	settings []parsedSettings
 	clusters []parsedCluster
 	apps     []parsedApp
+
+	policies  []propagationPolicy
+	overrides []overridePolicy
+	taints    []taintPolicy
+
+	manifests      []manifest
+	kustomizations []kustomization // at most one that kustomize would take
+
+	// broken is why the rest of the file cannot be read. It counts where the file may
+	// hold something that policies claim.
+	broken   *Problem
 	problems Problems
 }
 
@@ -78,20 +89,31 @@ type clusterSpec struct {
 	Taints   []Taint  `json:"taints"`
 }
 
-// Parse reads every document of the group fleet.navarch.dev in one file; other
-// documents are none of its business. What is wrong is kept for [Assemble].
+// Parse reads every document in one file: those that define the fleet, and of
+// others as much as policies have to know. What is wrong is kept for [Assemble].
 func Parse(path string, content []byte) Parsed {
 	p := Parsed{file: path}
-	if !bytes.Contains(content, []byte(group)) && path != settingsFile {
+	ours := bytes.Contains(content, []byte(group)) || path == settingsFile
+	if !ours && !isKustomization(path) && !bytes.Contains(content, []byte("apiVersion")) {
 		return p
 	}
+	number := 0
 	for root, err := range documents(content) {
 		switch {
 		case err != nil:
-			p.problems = append(p.problems, Problem{File: path, Line: lineOf(err, content), Message: "not YAML: " + messageOf(err)})
+			broken := Problem{File: path, Line: lineOf(err, content), Message: "not YAML: " + messageOf(err)}
+			if ours {
+				p.problems = append(p.problems, broken)
+				break
+			}
+			p.broken = &broken
 		case root.Kind == yaml.MappingNode:
-			p.add(root)
+			if isKustomization(path) {
+				p.kustomizations = append(p.kustomizations, kustomizationOf(path, root))
+			}
+			p.add(root, number)
 		}
+		number++
 	}
 	if path == settingsFile && len(p.settings) == 0 && len(p.problems) == 0 {
 		p.problems = append(p.problems, Problem{
@@ -103,11 +125,18 @@ func Parse(path string, content []byte) Parsed {
 	return p
 }
 
-// add reads one document, if it is of the group.
-func (p *Parsed) add(root *yaml.Node) {
+// add reads one document.
+func (p *Parsed) add(root *yaml.Node, number int) {
 	d := &document{file: p.file, line: root.Line, lines: map[string]int{}}
 	version := d.header(root, "apiVersion")
 	if found, _, _ := strings.Cut(version, "/"); found != group {
+		if p.addKarmada(root) {
+			return
+		}
+		if m, ok := manifestOf(root); ok && !isKustomization(p.file) {
+			m.file, m.document = p.file, number
+			p.manifests = append(p.manifests, m)
+		}
 		return
 	}
 	defer func() { p.problems = append(p.problems, d.problems...) }()

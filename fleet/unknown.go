@@ -47,8 +47,10 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"schedulePriority":     noScheduler,
 		"schedulerName":        noScheduler,
 	},
-	reflect.TypeFor[sourceSpec](): {"objects": "only Karmada's policies claim single objects; name a folder or a file as path"},
-	reflect.TypeFor[Placement]():  {"workloadAntiAffinity": "write it as workloadAffinity.antiAffinity"},
+	reflect.TypeFor[overrideSpec]():    {"overrides": "Karmada never had it: " + overrideRulesHint},
+	reflect.TypeFor[propagationSpec](): {"overrideRules": "write an OverridePolicy", "overriders": "write an OverridePolicy"},
+	reflect.TypeFor[sourceSpec]():      {"objects": "only Karmada's policies claim single objects; name a folder or a file as path"},
+	reflect.TypeFor[Placement]():       {"workloadAntiAffinity": "write it as workloadAffinity.antiAffinity"},
 	reflect.TypeFor[clusterSpec](): {
 		"zone":                        "write a list: zones",
 		"labels":                      "labels are in metadata",

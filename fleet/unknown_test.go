@@ -38,6 +38,10 @@ func TestForms(t *testing.T) {
 	visit(t, reflect.TypeFor[form[appSpec]]())
 	visit(t, reflect.TypeFor[form[clusterSpec]]())
 	visit(t, reflect.TypeFor[form[Settings]]())
+	visit(t, reflect.TypeFor[karmadaForm[propagationSpec]]())
+	visit(t, reflect.TypeFor[karmadaForm[overrideSpec]]())
+	visit(t, reflect.TypeFor[karmadaForm[karmadaClusterSpec]]())
+	visit(t, reflect.TypeFor[karmadaForm[taintSpec]]())
 	for of, names := range refused {
 		for name := range names {
 			if _, known := fieldsOf(of)[name]; known || !seen[of] {
