@@ -16,17 +16,20 @@ import (
 func Assemble(parsed []Parsed, repo fs.FS) (Definition, Problems) {
 	a := assembly{
 		repo: repo, clusters: map[ClusterName]parsedCluster{}, apps: map[AppName]parsedApp{}, hints: map[ClusterName]string{},
+		policies: map[string]*propagationPolicy{}, overrides: map[string]*overridePolicy{}, taints: map[string]Position{},
 	}
 	sorted := slices.Clone(parsed)
 	slices.SortFunc(sorted, func(x, y Parsed) int { return strings.Compare(x.file, y.file) })
 	for _, p := range sorted {
 		a.add(p)
 	}
+	a.claim(sorted)
+	slices.SortFunc(a.def.TaintPolicies, func(x, y TaintPolicy) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(a.def.Clusters, func(x, y Cluster) int { return cmp.Compare(x.Name, y.Name) })
 	slices.SortFunc(a.def.Apps, func(x, y App) int { return cmp.Compare(x.Name, y.Name) })
 	for _, app := range a.def.Apps {
 		p := a.apps[app.Name]
-		a.checkClusterNames(p)
+		a.checkApp(p)
 		a.checkDependsOn(p)
 		a.checkPaths(p)
 	}
@@ -36,6 +39,7 @@ func Assemble(parsed []Parsed, repo fs.FS) (Definition, Problems) {
 		return Definition{}, problems
 	}
 	a.def.Settings.DeletionBudget = a.def.Settings.DeletionBudget.withDefaults()
+	a.def.Settings.Failover = a.def.Settings.Failover.withDefaults()
 	return a.def, problems
 }
 
@@ -48,6 +52,10 @@ type assembly struct {
 	apps     map[AppName]parsedApp
 	hints    map[ClusterName]string // at what was meant by a name that no cluster has
 	problems Problems
+
+	policies  map[string]*propagationPolicy // by what they are called
+	overrides map[string]*overridePolicy
+	taints    map[string]Position
 }
 
 // add takes in what one file says. Of two things with one name the first stays.
@@ -76,43 +84,12 @@ func (a *assembly) add(p Parsed) {
 			a.def.Apps = append(a.def.Apps, app.App)
 		}
 	}
+	a.addPolicies(p)
 }
 
 func (a *assembly) twice(d *document, field, what string, first Position) {
 	p := d.problem(field, fmt.Sprintf("%s is defined twice, first in %s:%d", what, first.File, first.Line), "remove or rename one of them")
 	a.problems = append(a.problems, p)
-}
-
-// checkClusterNames warns of names that no cluster has. They are no errors: a
-// cluster may come later, and it must be possible to remove one.
-func (a *assembly) checkClusterNames(p parsedApp) {
-	check := func(affinity *ClusterAffinity, field string) {
-		if affinity == nil {
-			return
-		}
-		a.checkNames(p, affinity.ClusterNames, field+".clusterNames")
-		a.checkNames(p, affinity.Exclude, field+".exclude")
-	}
-	check(p.Placement.ClusterAffinity, "spec.placement.clusterAffinity")
-	for i, rule := range p.Overrides {
-		check(rule.TargetCluster, index("spec.overrides", i)+".targetCluster")
-	}
-}
-
-func (a *assembly) checkNames(p parsedApp, names []ClusterName, field string) {
-	for i, name := range names {
-		if _, ok := a.clusters[name]; ok || checkName("cluster", string(name)) != nil {
-			continue // is there, or has been refused
-		}
-		hint, known := a.hints[name]
-		if !known { // many apps may name one cluster that is gone
-			hint = didYouMean(name, slices.Sorted(maps.Keys(a.clusters)))
-			a.hints[name] = hint
-		}
-		warning := p.problem(index(field, i), fmt.Sprintf("no cluster has the name %q", name), hint)
-		warning.Warning = true
-		a.problems = append(a.problems, warning)
-	}
 }
 
 func (a *assembly) checkDependsOn(p parsedApp) {

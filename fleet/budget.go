@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // withDefaults returns b with the defaults in place of the bounds that are not set.
@@ -13,6 +14,18 @@ func (b DeletionBudget) withDefaults() DeletionBudget {
 		b.Objects = Bound{Count: 20, Percent: true, Set: true}
 	}
 	return b
+}
+
+// defaultSilentAfter is how long nothing is heard of a cluster before it is not
+// ready.
+const defaultSilentAfter = Duration(30 * time.Second)
+
+// withDefaults returns s with the defaults in place of what is not set.
+func (s FailoverSettings) withDefaults() FailoverSettings {
+	if s == (FailoverSettings{}) { // no fleet.yaml: one that is read has a time
+		s = FailoverSettings{Cluster: true, SilentAfter: defaultSilentAfter}
+	}
+	return s
 }
 
 // ParseBound reads a count, as in "5", or a share, as in "20%".

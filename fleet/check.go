@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/validation"
 )
 
@@ -82,7 +81,10 @@ func (d *document) oneOf(text, field string, allowed ...string) bool {
 	if text == "" && d.misshapen {
 		return false // refused before
 	}
-	choice := strings.Join(allowed[:len(allowed)-1], ", ") + " or " + allowed[len(allowed)-1]
+	choice := allowed[len(allowed)-1]
+	if len(allowed) > 1 {
+		choice = strings.Join(allowed[:len(allowed)-1], ", ") + " or " + choice
+	}
 	if !d.has(field) {
 		d.missing(field, choice)
 		return false
@@ -114,88 +116,6 @@ func (d *document) checkTaints(taints []Taint, field string) {
 			continue
 		}
 		seen[id] = field
-	}
-}
-
-func (d *document) checkPlacement(p Placement, field string) {
-	d.checkAffinity(p.ClusterAffinity, field+".clusterAffinity")
-	for i, t := range p.ClusterTolerations {
-		d.checkToleration(t, index(field+".clusterTolerations", i))
-	}
-}
-
-func (d *document) checkToleration(t Toleration, field string) {
-	switch t.Operator {
-	case "", operatorEqual:
-		if t.Key == "" {
-			d.refuse(field, "name the key, or use operator Exists to tolerate every taint", "a toleration without a key needs operator Exists")
-		}
-	case operatorExists:
-		if t.Value != "" {
-			d.refuse(field+".value", "remove it, or use operator Equal", "operator Exists has no value")
-		}
-	case "Lt", "Gt":
-		d.refuse(field+".operator", "use Equal or Exists", "operator %s compares numbers, which tolerations of clusters do not", t.Operator)
-	default:
-		d.oneOf(t.Operator, field+".operator", operatorEqual, operatorExists)
-	}
-	if t.Key != "" {
-		d.checkLabel(t.Key, t.Value, field+".key", field+".value")
-	}
-	if t.Effect != "" {
-		d.oneOf(t.Effect, field+".effect", effects...)
-	}
-}
-
-func (d *document) checkAffinity(a *ClusterAffinity, field string) {
-	if a == nil {
-		return
-	}
-	d.checkLabelSelector(a.LabelSelector, field+".labelSelector")
-	d.checkFieldSelector(a.FieldSelector, field+".fieldSelector")
-	checkNames(d, "cluster", a.ClusterNames, field+".clusterNames")
-	checkNames(d, "cluster", a.Exclude, field+".exclude")
-}
-
-func (d *document) checkLabelSelector(s *metav1.LabelSelector, field string) {
-	if s == nil {
-		return
-	}
-	d.checkLabels(s.MatchLabels, field+".matchLabels")
-	for i, e := range s.MatchExpressions {
-		field := index(field+".matchExpressions", i)
-		if e.Key == "" {
-			d.missing(field+".key", "")
-		} else {
-			d.checkLabel(e.Key, "", field+".key", "")
-		}
-		for j, value := range e.Values {
-			d.checkLabel("key", value, "", index(field+".values", j))
-		}
-		if !d.oneOf(string(e.Operator), field+".operator", "In", "NotIn", "Exists", "DoesNotExist") {
-			continue
-		}
-		listed := e.Operator == metav1.LabelSelectorOpIn || e.Operator == metav1.LabelSelectorOpNotIn
-		switch {
-		case listed && len(e.Values) == 0:
-			d.missing(field+".values", "operators In and NotIn need at least one")
-		case !listed && len(e.Values) > 0:
-			d.refuse(field+".values", "remove them", "operator %s has no values", e.Operator)
-		}
-	}
-}
-
-func (d *document) checkFieldSelector(s *FieldSelector, field string) {
-	if s == nil {
-		return
-	}
-	for i, e := range s.MatchExpressions {
-		field := index(field+".matchExpressions", i)
-		d.oneOf(e.Key, field+".key", fieldProvider, fieldRegion, fieldZone)
-		d.oneOf(e.Operator, field+".operator", operatorIn, operatorNotIn)
-		if len(e.Values) == 0 {
-			d.missing(field+".values", "name at least one "+e.Key)
-		}
 	}
 }
 

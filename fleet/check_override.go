@@ -11,8 +11,17 @@ import (
 // repository.
 func (d *document) checkOverride(o *Override, field string) {
 	d.checkAffinity(o.TargetCluster, field+".targetCluster")
-	for i, s := range o.ResourceSelectors {
-		field := index(field+".resourceSelectors", i)
+	d.checkResourceSelectors(o.ResourceSelectors, field+".resourceSelectors")
+	d.checkOverriders(o.Overriders, field+".overriders")
+	d.checkWords(&o.Kustomize, field+".kustomize")
+	if o.empty() {
+		d.lacks(field, "give it overriders or kustomize", "changes nothing")
+	}
+}
+
+func (d *document) checkResourceSelectors(selectors []ResourceSelector, field string) {
+	for i, s := range selectors {
+		field := index(field, i)
 		if s.APIVersion == "" {
 			d.missing(field+".apiVersion", "")
 		}
@@ -24,89 +33,17 @@ func (d *document) checkOverride(o *Override, field string) {
 			d.warn(field+".labelSelector", "remove one of them", "is ignored where name is set")
 		}
 	}
-	d.checkOverriders(o.Overriders, field+".overriders")
-	d.checkWords(&o.Kustomize, field+".kustomize")
-	if o.empty() {
-		d.lacks(field, "give it overriders or kustomize", "changes nothing")
-	}
 }
 
 // empty tells whether a rule changes nothing.
 func (o Override) empty() bool {
 	r, k := o.Overriders, o.Kustomize
-	return len(r.ImageOverrider)+len(r.LabelsOverrider)+len(r.AnnotationsOverrider)+len(r.Plaintext) == 0 &&
-		len(k.Patches)+len(k.Images)+len(k.Replicas)+len(k.Components) == 0
+	return r.empty() && len(k.Patches)+len(k.Images)+len(k.Replicas)+len(k.Components) == 0
 }
 
-// The operators of overriders.
-const (
-	overrideAdd     = "add"
-	overrideRemove  = "remove"
-	overrideReplace = "replace"
-)
-
-func (d *document) checkOverriders(o Overriders, field string) {
-	for i, image := range o.ImageOverrider {
-		d.checkImageOverrider(image, index(field+".imageOverrider", i))
-	}
-	for i, l := range o.LabelsOverrider {
-		field := index(field+".labelsOverrider", i)
-		d.checkLabelOverrider(l, field)
-		if l.Operator != overrideRemove {
-			d.checkLabels(l.Value, field+".value")
-		}
-	}
-	for i, a := range o.AnnotationsOverrider {
-		field := index(field+".annotationsOverrider", i)
-		d.checkLabelOverrider(a, field)
-		d.checkAnnotations(a.Value, field+".value")
-	}
-	for i, p := range o.Plaintext {
-		field := index(field+".plaintext", i)
-		d.oneOf(p.Operator, field+".operator", overrideAdd, overrideRemove, overrideReplace)
-		d.checkPointer(p.Path, field+".path")
-		switch {
-		case p.Operator == overrideRemove && d.has(field+".value"):
-			d.refuse(field+".value", "remove it", "operator remove has no value")
-		case p.Operator != overrideRemove && !d.has(field+".value"):
-			d.missing(field+".value", "operators add and replace need one")
-		}
-	}
-}
-
-func (d *document) checkImageOverrider(o ImageOverrider, field string) {
-	d.oneOf(o.Component, field+".component", "Registry", "Repository", "Tag")
-	d.oneOf(o.Operator, field+".operator", overrideAdd, overrideRemove, overrideReplace)
-	switch {
-	case o.Operator == overrideRemove && o.Value != "":
-		d.warn(field+".value", "remove it", "is ignored: operator remove takes the whole component away")
-	case o.Operator != overrideRemove && o.Value == "":
-		d.missing(field+".value", "operators add and replace need one")
-	}
-	if o.Predicate != nil {
-		d.checkPointer(o.Predicate.Path, field+".predicate.path")
-	}
-}
-
-func (d *document) checkLabelOverrider(o LabelOverrider, field string) {
-	d.oneOf(o.Operator, field+".operator", overrideAdd, overrideRemove, overrideReplace)
-	if len(o.Value) == 0 {
-		d.missing(field+".value", "a mapping of keys to values; for remove the keys count")
-	}
-}
-
-var badEscape = regexp.MustCompile(`~([^01]|$)`)
-
-// checkPointer refuses what is no JSON pointer into an object (RFC 6901).
-func (d *document) checkPointer(path, field string) {
-	switch {
-	case path == "":
-		d.missing(field, "a JSON pointer such as /spec/replicas")
-	case path[0] != '/':
-		d.refuse(field, "write it as a JSON pointer such as /spec/replicas", "%q does not begin with /", path)
-	case badEscape.MatchString(path):
-		d.refuse(field, "in a JSON pointer ~ is written ~0 and / in a key ~1", "%q has a lone ~", path)
-	}
+func (o Overriders) empty() bool {
+	return len(o.ImageOverrider)+len(o.CommandOverrider)+len(o.ArgsOverrider)+len(o.LabelsOverrider)+
+		len(o.AnnotationsOverrider)+len(o.FieldOverrider)+len(o.Plaintext) == 0
 }
 
 // checkWords checks the words of kustomize.
@@ -206,24 +143,4 @@ func wrongPatch(content []byte, target *PatchTarget) (message, hint string) {
 		return "the patch is empty", ""
 	}
 	return "", ""
-}
-
-// textAt returns the scalar at a path of keys, or "".
-func textAt(n *yaml.Node, keys ...string) string {
-	for _, key := range keys {
-		var value *yaml.Node
-		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
-			if n.Content[i].Value == key {
-				value = n.Content[i+1]
-			}
-		}
-		if value == nil {
-			return ""
-		}
-		for value.Kind == yaml.AliasNode {
-			value = value.Alias
-		}
-		n = value
-	}
-	return n.Value
 }

@@ -23,6 +23,10 @@ func (d *document) decode(n *yaml.Node, v reflect.Value, field string) {
 		return
 	}
 	if n.ShortTag() == "!!null" {
+		if d.karmada { // as an API server does
+			delete(d.lines, field)
+			return
+		}
 		d.refuse(field, "give it a value, or remove it", "has no value")
 		return
 	}
@@ -54,7 +58,10 @@ func (d *document) decodeStruct(n *yaml.Node, v reflect.Value, field string) {
 		path := join(field, key.Value)
 		d.lines[path] = key.Line
 		if i, ok := fields[key.Value]; ok {
-			d.decode(value, v.Field(i), path)
+			d.decode(value, v.FieldByIndex(i), path)
+			continue
+		}
+		if d.karmada && v.Type() == reflect.TypeFor[metadata]() && slices.Contains(serverFields, key.Value) {
 			continue
 		}
 		d.unknown(v.Type(), key.Value, path)
@@ -236,13 +243,14 @@ func (d *document) is(n *yaml.Node, kind yaml.Kind, want, field string) bool {
 	return n.Kind == kind
 }
 
-// fieldsOf returns the index of each field of a struct by its name in JSON.
-func fieldsOf(t reflect.Type) map[string]int {
-	fields := make(map[string]int, t.NumField())
-	for i := range t.NumField() {
-		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+// fieldsOf returns the index of each field of a struct by its name in JSON, those
+// of embedded structs among them.
+func fieldsOf(t reflect.Type) map[string][]int {
+	fields := make(map[string][]int, t.NumField())
+	for _, f := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name != "" && name != "-" {
-			fields[name] = i
+			fields[name] = f.Index
 		}
 	}
 	return fields

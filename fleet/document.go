@@ -19,6 +19,9 @@ type document struct {
 	// misshapen tells that some field could not be read: one that seems to be absent
 	// is then most likely there, misspelt.
 	misshapen bool
+	// karmada tells that the document is one of Karmada's, which is read as Karmada
+	// would: what its API server takes is no error.
+	karmada bool
 }
 
 // at returns where a field is written, or the closest field around it that is.
@@ -73,6 +76,16 @@ const (
 )
 
 var errTooLarge = errors.New("is too large or too deep once its aliases are expanded")
+
+// object reports what Karmada takes and this package would refuse in documents of
+// its own.
+func (d *document) object(field, hint, format string, args ...any) {
+	if d.karmada {
+		d.warn(field, hint, format, args...)
+		return
+	}
+	d.refuse(field, hint, format, args...)
+}
 
 // expansion replaces aliases and merge keys by what they stand for.
 type expansion struct {

@@ -62,5 +62,5 @@ func Find(repo fs.FS) ([]string, Problems) {
 
 // IsDocument tells whether a file with this path is one that [Parse] should see.
 func IsDocument(name string) bool {
-	return isYAML(name) && !strings.HasPrefix(name, ".git/") && !strings.Contains(name, "/.git/")
+	return (isYAML(name) || isKustomization(name)) && !strings.HasPrefix(name, ".git/") && !strings.Contains(name, "/.git/")
 }

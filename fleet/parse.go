@@ -23,6 +23,17 @@ type Parsed struct {
 	settings []parsedSettings
 	clusters []parsedCluster
 	apps     []parsedApp
+
+	policies  []propagationPolicy
+	overrides []overridePolicy
+	taints    []taintPolicy
+
+	manifests      []manifest
+	kustomizations []kustomization // at most one that kustomize would take
+
+	// broken is why the rest of the file cannot be read. It counts where the file may
+	// hold something that policies claim.
+	broken   *Problem
 	problems Problems
 }
 
@@ -58,10 +69,17 @@ type metadata struct {
 }
 
 type appSpec struct {
-	Source    Source     `json:"source"`
-	Placement Placement  `json:"placement"`
-	Overrides []Override `json:"overrides"`
-	DependsOn []AppName  `json:"dependsOn"`
+	Source      sourceSpec   `json:"source"`
+	Placement   Placement    `json:"placement"`
+	Overrides   []Override   `json:"overrides"`
+	DependsOn   []AppName    `json:"dependsOn"`
+	Constraints []Constraint `json:"constraints"`
+	Failover    *Failover    `json:"failover"`
+	Rollout
+}
+
+type sourceSpec struct {
+	Path string `json:"path"`
 }
 
 type clusterSpec struct {
@@ -71,20 +89,31 @@ type clusterSpec struct {
 	Taints   []Taint  `json:"taints"`
 }
 
-// Parse reads every document of the group fleet.navarch.dev in one file; other
-// documents are none of its business. What is wrong is kept for [Assemble].
+// Parse reads every document in one file: those that define the fleet, and of
+// others as much as policies have to know. What is wrong is kept for [Assemble].
 func Parse(path string, content []byte) Parsed {
 	p := Parsed{file: path}
-	if !bytes.Contains(content, []byte(group)) && path != settingsFile {
+	ours := bytes.Contains(content, []byte(group)) || path == settingsFile
+	if !ours && !isKustomization(path) && !bytes.Contains(content, []byte("apiVersion")) {
 		return p
 	}
+	number := 0
 	for root, err := range documents(content) {
 		switch {
 		case err != nil:
-			p.problems = append(p.problems, Problem{File: path, Line: lineOf(err, content), Message: "not YAML: " + messageOf(err)})
+			broken := Problem{File: path, Line: lineOf(err, content), Message: "not YAML: " + messageOf(err)}
+			if ours {
+				p.problems = append(p.problems, broken)
+				break
+			}
+			p.broken = &broken
 		case root.Kind == yaml.MappingNode:
-			p.add(root)
+			if isKustomization(path) {
+				p.kustomizations = append(p.kustomizations, kustomizationOf(path, root))
+			}
+			p.add(root, number)
 		}
+		number++
 	}
 	if path == settingsFile && len(p.settings) == 0 && len(p.problems) == 0 {
 		p.problems = append(p.problems, Problem{
@@ -96,11 +125,18 @@ func Parse(path string, content []byte) Parsed {
 	return p
 }
 
-// add reads one document, if it is of the group.
-func (p *Parsed) add(root *yaml.Node) {
+// add reads one document.
+func (p *Parsed) add(root *yaml.Node, number int) {
 	d := &document{file: p.file, line: root.Line, lines: map[string]int{}}
 	version := d.header(root, "apiVersion")
 	if found, _, _ := strings.Cut(version, "/"); found != group {
+		if p.addKarmada(root) {
+			return
+		}
+		if m, ok := manifestOf(root); ok && !isKustomization(p.file) {
+			m.file, m.document = p.file, number
+			p.manifests = append(p.manifests, m)
+		}
 		return
 	}
 	defer func() { p.problems = append(p.problems, d.problems...) }()
@@ -163,7 +199,10 @@ func (d *document) app(f form[appSpec]) App {
 	name, err := ParseAppName(f.Metadata.Name)
 	d.checkName(f.Metadata.Name, err)
 	d.checkNamespace(f.Metadata.Namespace, "metadata.namespace")
-	d.checkPlacement(f.Spec.Placement, "spec.placement")
+	d.checkPlacement(&f.Spec.Placement, "spec.placement")
+	d.checkConstraints(f.Spec.Constraints, "spec.constraints")
+	d.checkRollout(f.Spec.Rollout, "spec")
+	d.checkFailover(f.Spec.Failover, "spec.failover")
 	source := Source{Path: d.inRepository("spec.source.path", f.Spec.Source.Path), Position: d.at("spec.source.path")}
 	overrides := f.Spec.Overrides
 	for i := range overrides {
@@ -175,8 +214,10 @@ func (d *document) app(f form[appSpec]) App {
 	dependsOn := slices.Clone(f.Spec.DependsOn)
 	slices.Sort(dependsOn)
 	return App{
-		Name: name, Namespace: f.Metadata.Namespace, Source: source, Placement: f.Spec.Placement,
-		Overrides: overrides, DependsOn: slices.Compact(dependsOn), Position: d.at("metadata.name"),
+		Name: name, Namespace: f.Metadata.Namespace, Labels: f.Metadata.Labels, Source: source,
+		Placement: f.Spec.Placement, Overrides: overrides, DependsOn: slices.Compact(dependsOn),
+		Constraints: f.Spec.Constraints, Rollout: f.Spec.Rollout, Failover: f.Spec.Failover,
+		Position: d.at("metadata.name"),
 	}
 }
 
@@ -208,5 +249,15 @@ func (d *document) settings(f form[Settings]) Settings {
 	if f.Metadata.Namespace != "" {
 		d.refuse("metadata.namespace", "remove it", "a Fleet has no namespace")
 	}
-	return f.Spec
+	s := f.Spec
+	if !d.has("spec.failover.cluster") {
+		s.Failover.Cluster = true
+	}
+	switch field := "spec.failover.silentAfter"; {
+	case !d.has(field):
+		s.Failover.SilentAfter = defaultSilentAfter
+	case s.Failover.SilentAfter == 0:
+		d.refuse(field, "give agents the time to be heard, such as 30s", "is no time")
+	}
+	return s
 }

@@ -8,37 +8,49 @@ import (
 	"strings"
 )
 
-// notYet lists the fields that belong to the language and that this version does
-// not honour. They are refused: what is ignored in silence deploys the wrong thing.
-var notYet = map[reflect.Type][]string{
-	reflect.TypeFor[appSpec](): {
-		"activationPreference", "association", "conflictResolution", "constraints", "dependentOverrides",
-		"failover", "ignoreDifferences", "preemption", "preserveResourcesOnDeletion", "priority",
-		"propagateDeps", "purgeMode", "schedulePriority", "schedulerName", "suspension",
+// refused lists the fields that belong to the language and that are not honoured,
+// with the reason: what is ignored in silence deploys the wrong thing.
+var refused = map[reflect.Type]map[string]string{
+	reflect.TypeFor[ApplicationFailover](): {"statePreservation": noState},
+	reflect.TypeFor[ClusterFailover]():     {"statePreservation": noState},
+	reflect.TypeFor[IgnoredDifference](): {
+		"jqPathExpressions":     "name the fields by jsonPointers",
+		"managedFieldsManagers": "name the fields by jsonPointers",
 	},
-	reflect.TypeFor[clusterSpec](): {"resourceModels"},
-	reflect.TypeFor[Placement](): {
-		"clusterAffinities", "replicaScheduling", "spreadConstraints", "workloadAffinity",
-	},
-	reflect.TypeFor[ClusterAffinity](): {"affinityName", "overflowAffinities"},
-	reflect.TypeFor[Toleration]():      {"tolerationSeconds"},
-	reflect.TypeFor[Overriders]():      {"argsOverrider", "commandOverrider", "fieldOverrider"},
 	reflect.TypeFor[Kustomize](): {
-		"commonAnnotations", "commonLabels", "configMapGenerator", "generatorOptions", "labels",
-		"namePrefix", "nameSuffix", "namespace", "replacements", "secretGenerator",
+		"commonAnnotations": notYet, "commonLabels": notYet, "configMapGenerator": notYet, "generatorOptions": notYet,
+		"labels": notYet, "namePrefix": notYet, "nameSuffix": notYet, "namespace": notYet, "replacements": notYet,
+		"secretGenerator": notYet,
 	},
 }
+
+const (
+	notYet  = "remove it: ignoring it would deploy something else than it says"
+	noState = "remove it: the status of what was lost would have to be written into objects that Git defines"
+)
 
 // elsewhere says what to do with fields that people know from other places and
 // that have none here.
 var elsewhere = map[reflect.Type]map[string]string{
 	reflect.TypeFor[appSpec](): {
-		"overrideRules":     "an App calls them overrides",
-		"overriders":        "write it in a rule: spec.overrides[].overriders",
-		"targetCluster":     "write it in a rule: spec.overrides[].targetCluster",
-		"resourceSelectors": "an App consists of the objects of its source",
-		"path":              "write it as spec.source.path",
+		"overrideRules":        "an App calls them overrides",
+		"overriders":           "write it in a rule: spec.overrides[].overriders",
+		"targetCluster":        "write it in a rule: spec.overrides[].targetCluster",
+		"resourceSelectors":    "an App consists of the objects of its source",
+		"path":                 "write it as spec.source.path",
+		"association":          "write propagateDeps",
+		"purgeMode":            "write it under failover.cluster or failover.application",
+		"dependentOverrides":   noClaim,
+		"preemption":           noClaim,
+		"priority":             noClaim,
+		"activationPreference": noClaim,
+		"schedulePriority":     noScheduler,
+		"schedulerName":        noScheduler,
 	},
+	reflect.TypeFor[overrideSpec]():    {"overrides": "Karmada never had it: " + overrideRulesHint},
+	reflect.TypeFor[propagationSpec](): {"overrideRules": "write an OverridePolicy", "overriders": "write an OverridePolicy"},
+	reflect.TypeFor[sourceSpec]():      {"objects": "only Karmada's policies claim single objects; name a folder or a file as path"},
+	reflect.TypeFor[Placement]():       {"workloadAntiAffinity": "write it as workloadAffinity.antiAffinity"},
 	reflect.TypeFor[clusterSpec](): {
 		"zone":                        "write a list: zones",
 		"labels":                      "labels are in metadata",
@@ -48,11 +60,16 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"insecureSkipTLSVerification": noConnection,
 		"proxyHeader":                 noConnection,
 		"proxyURL":                    noConnection,
+		"resourceModels":              noModels,
 		"secretRef":                   noConnection,
 		"syncMode":                    noConnection,
 	},
 	reflect.TypeFor[Taint]():      {"timeAdded": "a taint in Git holds for as long as it is there"},
 	reflect.TypeFor[Overriders](): {"patches": "write it under kustomize"},
+	reflect.TypeFor[ClusterAffinity](): {
+		"affinityName":       "a group with a name belongs in clusterAffinities",
+		"overflowAffinities": "groups that overflow belong in clusterAffinities",
+	},
 	reflect.TypeFor[Kustomize](): {
 		"bases":                 "the base is spec.source.path",
 		"generators":            noPlugin,
@@ -67,13 +84,16 @@ var elsewhere = map[reflect.Type]map[string]string{
 
 const (
 	noConnection = "the hub never connects to a cluster: the agent connects to the hub"
+	noModels     = "agents report the room on each node"
 	noPlugin     = "nothing in a fleet repository runs a program"
+	noClaim      = "an App has its objects from its source: nothing competes for them"
+	noScheduler  = "every app is decided at once, by the hub"
 )
 
 // unknown refuses a field that t does not have.
 func (d *document) unknown(t reflect.Type, name, field string) {
-	if slices.Contains(notYet[t], name) {
-		d.refuse(field, "remove it: ignoring it would deploy something else than it says", "is not supported yet")
+	if reason, known := refused[t][name]; known {
+		d.refuse(field, reason, "is not supported")
 		return
 	}
 	fields := slices.Sorted(maps.Keys(fieldsOf(t)))

@@ -157,7 +157,7 @@ func TestVectorsTolerations(t *testing.T) {
 	}](t, "validation.json", "TestValidateClusterTolerations") {
 		t.Run(c.Name, func(t *testing.T) {
 			d := &document{lines: map[string]int{}}
-			d.checkPlacement(Placement{ClusterTolerations: c.Tolerations}, "")
+			d.checkPlacement(&Placement{ClusterTolerations: c.Tolerations}, "")
 			if err := d.problems.Err(); (err != nil) != (c.ExpectedErr != "") {
 				t.Errorf("got %v, want %q", err, c.ExpectedErr)
 			}

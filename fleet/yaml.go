@@ -64,3 +64,37 @@ func lineOf(err error, content []byte) int {
 		return false
 	})
 }
+
+// textAt returns the scalar at a path of keys, or "".
+func textAt(n *yaml.Node, keys ...string) string {
+	if found := nodeAt(n, keys...); found != nil {
+		return found.Value
+	}
+	return ""
+}
+
+// nodeAt returns the node at a path of keys, or nil. Of a key that is there twice
+// the last counts.
+func nodeAt(n *yaml.Node, keys ...string) *yaml.Node {
+	for _, key := range keys {
+		var value *yaml.Node
+		for i := 0; n.Kind == yaml.MappingNode && i+1 < len(n.Content); i += 2 {
+			if n.Content[i].Value == key {
+				value = n.Content[i+1]
+			}
+		}
+		if value == nil {
+			return nil
+		}
+		n = resolved(value)
+	}
+	return n
+}
+
+// resolved returns the node that an alias stands for.
+func resolved(n *yaml.Node) *yaml.Node {
+	for n.Kind == yaml.AliasNode {
+		n = n.Alias
+	}
+	return n
+}
