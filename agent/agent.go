@@ -72,6 +72,7 @@ func Run(ctx context.Context, c Config) error {
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
 	reports := newReporter(conn, c.Log)
 	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
+	keeper := newKeeper(h.shelf, cache, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)
 	accept := func(ctx context.Context, sealed []byte) error {
 		target, err := h.fetcher.Accept(ctx, sealed)
@@ -81,9 +82,11 @@ func Run(ctx context.Context, c Config) error {
 		}
 		reconciler.aim(target)
 		h.inventory.Accept(target.Announcement)
+		keeper.keep(sealed)
 		return nil
 	}
-	if sealed, err := cache.Last(); err == nil && sealed != nil {
+	cache.Restore(h.shelf.Contents())
+	if sealed := kept(cache, h.shelf); sealed != nil {
 		if err := accept(ctx, sealed); err != nil {
 			c.Log.Info("the kept announcement is of no use", "err", err)
 		}
@@ -95,6 +98,7 @@ func Run(ctx context.Context, c Config) error {
 	group.Go(func() error { return reconciler.run(ctx) })
 	group.Go(func() error { return reports.run(ctx) })
 	group.Go(func() error { return heart.run(ctx) })
+	group.Go(func() error { return keeper.run(ctx) })
 	group.Go(func() error { return again(ctx, conn, reports, heart) })
 	group.Go(func() error {
 		return conn.Desired(ctx, c.Cluster, func(sealed []byte) error {
@@ -126,11 +130,15 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
+	shelf, err := apply.OpenShelf(ctx, c.REST, c.Namespace)
+	if err != nil {
+		return nil, err
+	}
 	watcher, err := observe.NewWatcher(ctx, c.REST, apply.LabelApp, c.Log)
 	if err != nil {
 		return nil, err
 	}
-	return &hands{client: client, inventory: inventory, watcher: watcher, cluster: cluster}, nil
+	return &hands{client: client, inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
 }
 
 // again tells everything once more after every connection: the hub may have lost it.

@@ -57,6 +57,7 @@ type result struct {
 type hands struct {
 	client    *apply.Client
 	inventory *apply.Inventory
+	shelf     *apply.Shelf
 	fetcher   *fetch.Fetcher
 	watcher   *observe.Watcher
 	cluster   *observe.Cluster

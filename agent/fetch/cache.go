@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -98,6 +99,25 @@ func (c *Cache) Put(digest fleet.Digest, content []byte) error {
 	defer c.mu.Unlock()
 	c.memory[digest] = packed
 	return nil
+}
+
+// Restore takes in content as [Cache.Packed] gave it, from a place that may have
+// damaged it. What is damaged is left out.
+func (c *Cache) Restore(packed map[fleet.Digest][]byte) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for digest, bytes := range packed {
+		if content, err := c.reader.DecodeAll(bytes, nil); err == nil && fleet.DigestOf(content) == digest {
+			c.memory[digest] = bytes
+		}
+	}
+}
+
+// Packed returns everything that is in memory, compressed.
+func (c *Cache) Packed() map[fleet.Digest][]byte {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.memory)
 }
 
 // Keep forgets everything but the given content.
