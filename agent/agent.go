@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
@@ -35,19 +37,59 @@ type Config struct {
 	Namespace   string            // default DefaultNamespace
 	Cache       string            // folder for content; empty: memory only
 	Listen      string            // address of metrics and probes; empty: none
+	Identity    string            // of this agent among those of the cluster; default the host's name
 	Version     string
 	Log         *slog.Logger
 }
 
-// Run runs an agent until ctx ends. It returns early, with an error that says what
+// Run runs an agent until ctx ends. It works while it holds the cluster's Lease and
+// stands by while another agent does. It returns early, with an error that says what
 // to do, only when it cannot start.
 func Run(ctx context.Context, c Config) error {
 	if c.Namespace == "" {
 		c.Namespace = DefaultNamespace
 	}
+	if c.Identity == "" {
+		var err error
+		if c.Identity, err = os.Hostname(); err != nil {
+			return fmt.Errorf("find a name for this agent: %w (say --identity)", err)
+		}
+	}
 	m := newMetrics()
 	c.REST = rest.CopyConfig(c.REST)
 	c.REST.Wrap(m.count)
+	var state state
+	group, ctx := errgroup.WithContext(ctx)
+	if err := listen(ctx, c, m, group, &state); err != nil {
+		return err
+	}
+	group.Go(func() error {
+		return lead(ctx, c, &state.leading, func(ctx context.Context) error { return run(ctx, c, m, &state) })
+	})
+	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// state is what probes ask for.
+type state struct {
+	leading atomic.Bool
+	conn    atomic.Pointer[natsconn.Conn] // nil before the first
+}
+
+func (s *state) ready() error {
+	if !s.leading.Load() {
+		return nil // it stands by, which is all that is asked of it
+	}
+	if conn := s.conn.Load(); conn == nil || !conn.Connected() {
+		return errors.New("not connected to the hub: the cluster is kept as it is")
+	}
+	return nil
+}
+
+// run is steps 9 to 13, until ctx ends.
+func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	group, ctx := errgroup.WithContext(ctx)
 	h, err := prepare(ctx, c)
 	if err != nil {
@@ -61,6 +103,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer conn.Close()
+	state.conn.Store(conn)
 	cache, err := fetch.NewCache(c.Cache)
 	if err != nil {
 		return err
@@ -92,9 +135,6 @@ func Run(ctx context.Context, c Config) error {
 		}
 	}
 
-	if err := listen(ctx, c, m, group, conn); err != nil {
-		return err
-	}
 	group.Go(func() error { return reconciler.run(ctx) })
 	group.Go(func() error { return reports.run(ctx) })
 	group.Go(func() error { return heart.run(ctx) })
@@ -110,10 +150,7 @@ func Run(ctx context.Context, c Config) error {
 		})
 	})
 	c.Log.Info("agent started", "cluster", c.Cluster, "version", c.Version)
-	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
+	return group.Wait()
 }
 
 // prepare connects to the cluster and reads what the agent remembers.
@@ -160,7 +197,7 @@ func again(ctx context.Context, conn *natsconn.Conn, reports *reporter, heart *h
 }
 
 // listen serves metrics and probes where an address is configured.
-func listen(ctx context.Context, c Config, m *metrics, group *errgroup.Group, conn *natsconn.Conn) error {
+func listen(ctx context.Context, c Config, m *metrics, group *errgroup.Group, state *state) error {
 	if c.Listen == "" {
 		return nil
 	}
@@ -169,12 +206,7 @@ func listen(ctx context.Context, c Config, m *metrics, group *errgroup.Group, co
 		return fmt.Errorf("listen on %s: %w (say --listen with another address, or with none)", c.Listen, err)
 	}
 	group.Go(func() error {
-		return m.serve(ctx, listener, func() error {
-			if !conn.Connected() {
-				return errors.New("not connected to the hub: the cluster is kept as it is")
-			}
-			return nil
-		})
+		return m.serve(ctx, listener, state.ready)
 	})
 	return nil
 }

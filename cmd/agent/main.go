@@ -51,6 +51,7 @@ func parse(args []string) (agent.Config, error) {
 	flags.StringVar(&dir, "config", "/etc/navarch", "folder with agent.yaml, nats.creds and ca.crt, as the install manifest mounts it")
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: the ServiceAccount of this pod")
 	flags.StringVar(&c.Namespace, "namespace", agent.DefaultNamespace, "namespace where the agent keeps its inventory")
+	flags.StringVar(&c.Identity, "identity", "", "name of this agent among those of the cluster; default the host's name")
 	flags.StringVar(&c.Cache, "cache", "", "folder that keeps content for a start without the hub; default: memory only")
 	flags.StringVar(&c.Listen, "listen", ":8081", "address of metrics and probes; empty: none")
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")

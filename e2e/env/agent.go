@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -23,6 +24,7 @@ type Agent struct {
 	args   []string
 	dir    string
 	path   string
+	name   string // begins that of the log
 }
 
 // InstallAgent applies what `navarch install agent` prints to the member, all but
@@ -57,9 +59,15 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	return a, a.Start()
 }
 
+// Second returns another agent of the same cluster, with the same rights and
+// credentials. Start starts it.
+func (a *Agent) Second() *Agent {
+	return &Agent{Member: a.Member, dir: a.dir, path: a.path, name: "second-", args: append(slices.Clone(a.args), "--identity", "second", "--listen", "")}
+}
+
 // Start starts the agent's process, after Kill or Stop too.
 func (a *Agent) Start() error {
-	program, err := start(a.dir, "agent-"+a.Member.Name, a.path, a.args...)
+	program, err := start(a.dir, a.name+"agent-"+a.Member.Name, a.path, a.args...)
 	a.Program = program
 	return err
 }

@@ -24,6 +24,7 @@ type Fleet struct {
 	Hub        *Hub
 	NATS       *NATS             // nil: the one in the hub
 	Agents     map[string]*Agent // by cluster
+	Second     *Agent            // that stands by; nil: none
 	Pushed     gitserver.Pushed  // last
 	dir        string
 }
@@ -118,6 +119,9 @@ func (f *Fleet) UseOwnNATS(ctx context.Context) error {
 func (f *Fleet) Stop() {
 	for _, agent := range f.Agents {
 		agent.Stop()
+	}
+	if f.Second != nil {
+		f.Second.Stop()
 	}
 	if f.Hub != nil {
 		f.Hub.Stop()
@@ -262,16 +266,24 @@ func (f *Fleet) Ready(ctx context.Context) error {
 	})
 }
 
-// Describe tells what the hub and the agents said last, for a failure's message.
-func (f *Fleet) Describe() string {
-	var b strings.Builder
+// Programs returns the hub and the agents, as they were started last.
+func (f *Fleet) Programs() []*Program {
 	programs := []*Program{f.Hub.Program}
 	for _, member := range f.Members {
 		if agent := f.Agents[member.Name]; agent != nil {
 			programs = append(programs, agent.Program)
 		}
 	}
-	for _, program := range programs {
+	if f.Second != nil {
+		programs = append(programs, f.Second.Program)
+	}
+	return programs
+}
+
+// Describe tells what the hub and the agents said last, for a failure's message.
+func (f *Fleet) Describe() string {
+	var b strings.Builder
+	for _, program := range f.Programs() {
 		fmt.Fprintf(&b, "--- end of %s\n%s\n", program.Log, program.Tail(15))
 	}
 	return b.String()

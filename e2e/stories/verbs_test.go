@@ -51,6 +51,8 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"hub":           plain(hub),
 	"agent":         plain(agent),
 	"nats":          plain(nats),
+	"second-agent":  plain(secondAgent),
+	"log":           plain(logSays),
 	"page":          plain(page),
 	"browse":        plain(browse),
 	"browser-sees":  plain(browserSees),
@@ -331,6 +333,32 @@ func agent(_ context.Context, _ *testscript.TestScript, s *story, args []string)
 		return fmt.Errorf("agent %q: want kill, stop or start", args[1])
 	}
 	return nil
+}
+
+// second-agent CLUSTER start|stop
+func secondAgent(_ context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	if args[1] == "stop" {
+		s.Second.Stop()
+		return nil
+	}
+	s.Second = s.Agents[args[0]].Second()
+	return s.Second.Start()
+}
+
+// log PROGRAM REGEXP waits until a program's log has a line that matches.
+func logSays(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	pattern, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	return until(ctx, func() error {
+		for _, program := range s.Programs() {
+			if program.Name == args[0] && pattern.MatchString(program.Tail(100)) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no line of the log of %q matches %q", args[0], args[1])
+	})
 }
 
 // nats use|kill|start|lose-data: a NATS server of its own, in place of the one in
