@@ -109,7 +109,7 @@ func Parse(path string, content []byte) Parsed {
 			p.broken = &broken
 		case root.Kind == yaml.MappingNode:
 			if isKustomization(path) {
-				p.kustomizations = append(p.kustomizations, kustomizationOf(path, root))
+				p.addKustomization(root)
 			}
 			p.add(root, number)
 		}
@@ -123,6 +123,16 @@ func Parse(path string, content []byte) Parsed {
 	}
 	p.problems = p.problems.Sorted()
 	return p
+}
+
+// addKustomization reads what a kustomization takes in.
+func (p *Parsed) addKustomization(root *yaml.Node) {
+	k, err := kustomizationOf(p.file, root)
+	if err != nil {
+		p.broken = &Problem{File: p.file, Line: root.Line, Message: "the kustomization " + err.Error()}
+		return
+	}
+	p.kustomizations = append(p.kustomizations, k)
 }
 
 // add reads one document.
