@@ -46,6 +46,9 @@ func (m *manifest) id() ObjectID {
 	return ObjectID{Group: gk.group, Kind: gk.kind, Namespace: m.namespace, Name: m.name}
 }
 
+// String names m for people, on one line.
+func (m *manifest) String() string { return printable(m.id().String()) }
+
 // manifestOf reads what a document says of its object, or of the objects of its
 // list, and false when it is none.
 func manifestOf(root *yaml.Node) (manifest, bool) {
