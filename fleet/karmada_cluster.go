@@ -70,6 +70,9 @@ func (d *document) karmadaCluster(f karmadaForm[karmadaClusterSpec]) Cluster {
 	var taints []Taint
 	for i, t := range s.Taints {
 		taints = append(taints, Taint{Key: t.Key, Value: t.Value, Effect: t.Effect})
+		if field := index("spec.taints", i) + ".timeAdded"; d.has(field) {
+			d.warn(field, "remove it", "is ignored: %s", noTime)
+		}
 		if strings.HasPrefix(t.Key, clusterGroup+"/") {
 			d.warn(index("spec.taints", i), "remove it", "is a taint that the hub sets and removes by itself; in Git it holds for ever")
 		}

@@ -346,6 +346,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	for _, example := range examples(f) {
+		f.Add([]byte(example))
+	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		const file = "apps/shop/app.yaml"
 		first, second := Parse(file, content), Parse(file, content)
@@ -396,6 +399,14 @@ func FuzzLoad(f *testing.F) {
 			}
 			f.Add(content)
 		}
+	}
+	for _, example := range examples(f) {
+		var archive txtar.Archive
+		for name, file := range around(example) {
+			archive.Files = append(archive.Files, txtar.File{Name: name, Data: file.Data})
+		}
+		slices.SortFunc(archive.Files, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
+		f.Add(txtar.Format(&archive))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		repo := repository(txtar.Parse(content))
