@@ -57,7 +57,7 @@ func (a *assembly) claim(parsed []Parsed) {
 			c.taken = append(c.taken, placed(p.manifests, scopes)...)
 			continue
 		case p.broken != nil && len(c.policies) > 0:
-			broken := *p.broken
+			broken := p.broken.problem()
 			broken.Hint = "policies may claim what is in it"
 			a.problems = append(a.problems, broken)
 		}

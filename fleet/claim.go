@@ -52,12 +52,12 @@ func (c *claims) claim() {
 		if len(best) > 1 && best[0].ties(best[1]) && !tied[[2]*propagationPolicy{owner, best[1].policy}] {
 			tied[[2]*propagationPolicy{owner, best[1].policy}] = true
 			c.report(best[1].policy.document, "metadata.name", "give one of them a higher priority", true,
-				"policies %q and %q want %s equally: the first by name has it", owner.name, best[1].policy.name, m.id())
+				"policies %q and %q want %s equally: the first by name has it", owner.name, best[1].policy.name, m)
 		}
 		if first, twice := owners[m.id()]; twice {
 			c.problems = append(c.problems, Problem{
 				File: m.file, Line: m.line,
-				Message: fmt.Sprintf("%s is there twice, first in %s:%d, and %s claims it", m.id(), first.file, first.line, owner.app.Policy),
+				Message: fmt.Sprintf("%s is there twice, first in %s:%d, and %s claims it", m, first.file, first.line, owner.app.Policy),
 				Hint:    "remove or rename one of them",
 			})
 			continue
@@ -124,7 +124,7 @@ func (c *claims) refuseList(list *manifest, wanted map[kindOf][]*propagationPoli
 		if best := c.best(&list.items[i], wanted); len(best) > 0 {
 			c.problems = append(c.problems, Problem{
 				File: list.file, Line: list.line, Field: "items",
-				Message: fmt.Sprintf("%s selects %s, which is in a %s", best[0].policy.app.Policy, list.items[i].id(), list.kind),
+				Message: fmt.Sprintf("%s selects %s, which is in a %s", best[0].policy.app.Policy, &list.items[i], printable(list.kind)),
 				Hint:    "write each object as a document of its own, with --- between them",
 			})
 			return

@@ -36,7 +36,7 @@ func (c *claims) lint() {
 		if strings.HasSuffix(found, "."+karmadaDomain) && len(c.best(m, wanted)) == 0 {
 			c.problems = append(c.problems, Problem{
 				File: m.file, Line: m.line, Field: "kind", Warning: true,
-				Message: fmt.Sprintf("a %s of %s is not read", m.kind, found),
+				Message: fmt.Sprintf("a %s of %s is not read", printable(m.kind), printable(found)),
 				Hint:    "read are " + strings.Join(karmadaKinds[policyGroup], ", ") + " and " + kindCluster,
 			})
 		}
@@ -54,20 +54,20 @@ func (c *claims) whyNothing(p *propagationPolicy, wanted map[kindOf][]*propagati
 			continue
 		}
 		if best := c.best(m, wanted); len(best) > 0 {
-			return fmt.Sprintf("%s in %s belongs to %s", m.id(), m.file, best[0].policy.app.Policy)
+			return fmt.Sprintf("%s in %s belongs to %s", m, m.file, best[0].policy.app.Policy)
 		}
-		return fmt.Sprintf("nothing is propagated of namespace %s", m.namespace)
+		return fmt.Sprintf("nothing is propagated of namespace %q", m.namespace)
 	}
 	for i := range c.taken {
 		if m := &c.taken[i]; selects(m) {
-			return fmt.Sprintf("%s in %s is taken by %s", m.id(), m.file, c.takenBy[m.file])
+			return fmt.Sprintf("%s in %s is taken by %s", m, m.file, c.takenBy[m.file])
 		}
 	}
 	for i := range c.manifests {
 		m := &c.manifests[i]
 		for j := range p.selectors {
 			if s := &p.selectors[j]; s.Name != "" && s.Name == m.name && s.Kind == m.kind {
-				return fmt.Sprintf("%s in %s has apiVersion %s and namespace %q", m.id(), m.file, m.apiVersion, m.namespace)
+				return fmt.Sprintf("%s in %s has apiVersion %s and namespace %q", m, m.file, printable(m.apiVersion), m.namespace)
 			}
 		}
 	}

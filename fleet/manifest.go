@@ -46,19 +46,29 @@ func (m *manifest) id() ObjectID {
 	return ObjectID{Group: gk.group, Kind: gk.kind, Namespace: m.namespace, Name: m.name}
 }
 
-// manifestOf reads what a document says of its object, and false when it is none.
+// String names m for people, on one line.
+func (m *manifest) String() string { return printable(m.id().String()) }
+
+// manifestOf reads what a document says of its object, or of the objects of its
+// list, and false when it is none.
 func manifestOf(root *yaml.Node) (manifest, bool) {
+	items := nodeAt(root, "items")
+	if items == nil || items.Kind != yaml.SequenceNode || !strings.HasSuffix(textAt(root, "kind"), "List") {
+		return objectOf(root)
+	}
+	list := manifest{line: root.Line, apiVersion: textAt(root, "apiVersion"), kind: textAt(root, "kind")}
+	for _, item := range items.Content {
+		if one, ok := objectOf(resolved(item)); ok {
+			list.items = append(list.items, one)
+		}
+	}
+	return list, list.items != nil
+}
+
+func objectOf(root *yaml.Node) (manifest, bool) {
 	m := manifest{line: root.Line, apiVersion: textAt(root, "apiVersion"), kind: textAt(root, "kind")}
 	if m.apiVersion == "" || m.kind == "" {
 		return manifest{}, false
-	}
-	if items := nodeAt(root, "items"); strings.HasSuffix(m.kind, "List") && items != nil && items.Kind == yaml.SequenceNode {
-		for _, item := range items.Content {
-			if one, ok := manifestOf(resolved(item)); ok {
-				m.items = append(m.items, one)
-			}
-		}
-		return m, true
 	}
 	found := nodeAt(root, "metadata")
 	if found == nil {
@@ -151,21 +161,22 @@ var naming = []string{
 	"patchesStrategicMerge", "resources", "transformers", "validators", "valuesFile",
 }
 
-func kustomizationOf(name string, root *yaml.Node) kustomization {
+func kustomizationOf(name string, root *yaml.Node) (kustomization, error) {
+	var e expansion
+	root, err := e.expand(root, 0) // aliases could stand for gigabytes
+	if err != nil {
+		return kustomization{}, err
+	}
 	k := kustomization{dir: path.Dir(name), lists: textAt(root, "kind") != "Component"}
 	for i := 0; root.Kind == yaml.MappingNode && i+1 < len(root.Content); i += 2 {
 		k.lists = k.lists && slices.Contains(listing, root.Content[i].Value)
 	}
-	k.collect(root, false, 0)
-	return k
+	k.collect(root, false)
+	return k, nil
 }
 
 // collect gathers the text below a node that is in a field which names files.
-func (k *kustomization) collect(n *yaml.Node, names bool, depth int) {
-	if depth > maxDepth {
-		return
-	}
-	n = resolved(n)
+func (k *kustomization) collect(n *yaml.Node, names bool) {
 	switch n.Kind {
 	case yaml.ScalarNode:
 		if _, file, pair := strings.Cut(n.Value, "="); names && pair { // a file under a key
@@ -175,11 +186,11 @@ func (k *kustomization) collect(n *yaml.Node, names bool, depth int) {
 		}
 	case yaml.MappingNode:
 		for i := 0; i+1 < len(n.Content); i += 2 {
-			k.collect(n.Content[i+1], slices.Contains(naming, n.Content[i].Value), depth+1)
+			k.collect(n.Content[i+1], slices.Contains(naming, n.Content[i].Value))
 		}
 	case yaml.SequenceNode:
 		for _, item := range n.Content {
-			k.collect(item, names, depth+1)
+			k.collect(item, names)
 		}
 	}
 }

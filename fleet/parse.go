@@ -31,10 +31,22 @@ type Parsed struct {
 	manifests      []manifest
 	kustomizations []kustomization // at most one that kustomize would take
 
-	// broken is why the rest of the file cannot be read. It counts where the file may
-	// hold something that policies claim.
-	broken   *Problem
+	// broken is set where the rest of the file cannot be read. It counts where the file
+	// may hold something that policies claim.
+	broken   *brokenFile
 	problems Problems
+}
+
+// brokenFile is a file that cannot be read to its end. Where the mistake is takes
+// long to find, and mostly nobody asks.
+type brokenFile struct {
+	file    string
+	content []byte
+	err     error
+}
+
+func (b *brokenFile) problem() Problem {
+	return Problem{File: b.file, Line: lineOf(b.err, b.content), Message: "not YAML: " + messageOf(b.err)}
 }
 
 type parsedSettings struct {
@@ -101,19 +113,18 @@ func Parse(path string, content []byte) Parsed {
 	for root, err := range documents(content) {
 		switch {
 		case err != nil:
-			broken := Problem{File: path, Line: lineOf(err, content), Message: "not YAML: " + messageOf(err)}
-			if ours {
-				p.problems = append(p.problems, broken)
-				break
-			}
-			p.broken = &broken
+			p.broken = &brokenFile{path, content, err}
 		case root.Kind == yaml.MappingNode:
 			if isKustomization(path) {
-				p.kustomizations = append(p.kustomizations, kustomizationOf(path, root))
+				p.addKustomization(root)
 			}
 			p.add(root, number)
 		}
 		number++
+	}
+	if p.broken != nil && ours {
+		p.problems = append(p.problems, p.broken.problem())
+		p.broken = nil
 	}
 	if path == settingsFile && len(p.settings) == 0 && len(p.problems) == 0 {
 		p.problems = append(p.problems, Problem{
@@ -123,6 +134,16 @@ func Parse(path string, content []byte) Parsed {
 	}
 	p.problems = p.problems.Sorted()
 	return p
+}
+
+// addKustomization reads what a kustomization takes in.
+func (p *Parsed) addKustomization(root *yaml.Node) {
+	k, err := kustomizationOf(p.file, root)
+	if err != nil {
+		p.problems = append(p.problems, Problem{File: p.file, Line: root.Line, Message: "the kustomization " + err.Error()})
+		return
+	}
+	p.kustomizations = append(p.kustomizations, k)
 }
 
 // add reads one document.

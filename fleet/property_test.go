@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"unicode"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/tools/txtar"
@@ -344,6 +346,9 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	}
+	for _, example := range examples(f) {
+		f.Add([]byte(example))
+	}
 	f.Fuzz(func(t *testing.T, content []byte) {
 		const file = "apps/shop/app.yaml"
 		first, second := Parse(file, content), Parse(file, content)
@@ -359,11 +364,67 @@ func FuzzParse(f *testing.F) {
 				t.Errorf("not a problem to show anybody: %#v", p)
 			}
 		}
-		for _, app := range def.Apps {
-			if _, err := ParseAppName(string(app.Name)); err != nil || !fs.ValidPath(app.Source.Path) {
-				t.Errorf("loaded without a problem: %#v", app)
+		checkLoaded(t, def)
+	})
+}
+
+// checkLoaded checks what holds of every definition.
+func checkLoaded(t *testing.T, def Definition) {
+	t.Helper()
+	for _, app := range def.Apps {
+		_, err := ParseAppName(string(app.Name))
+		if err != nil || fs.ValidPath(app.Source.Path) == (len(app.Source.Objects) > 0) || (app.Policy == "") != (app.Source.Objects == nil) {
+			t.Errorf("loaded without a problem: %#v", app)
+		}
+	}
+	for _, p := range Lint(def) {
+		if !p.Warning || p.Message == "" || strings.Contains(p.Error(), "\n") {
+			t.Errorf("not a warning to show anybody: %#v", p)
+		}
+	}
+	Decide(def)
+}
+
+// FuzzLoad loads whole repositories, written as archives.
+func FuzzLoad(f *testing.F) {
+	for _, folder := range []string{"load", "lint"} {
+		archives, err := filepath.Glob("testdata/" + folder + "/*.txtar")
+		if err != nil || len(archives) == 0 {
+			f.Fatalf("no archives: %v", err)
+		}
+		for _, name := range archives {
+			content, err := os.ReadFile(name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(content)
+		}
+	}
+	for _, example := range examples(f) {
+		var archive txtar.Archive
+		for name, file := range around(example) {
+			archive.Files = append(archive.Files, txtar.File{Name: name, Data: file.Data})
+		}
+		slices.SortFunc(archive.Files, func(a, b txtar.File) int { return strings.Compare(a.Name, b.Name) })
+		f.Add(txtar.Format(&archive))
+	}
+	f.Fuzz(func(t *testing.T, content []byte) {
+		repo := repository(txtar.Parse(content))
+		for name := range repo {
+			if !fs.ValidPath(name) || strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+				t.Skip("no path of a repository")
 			}
 		}
-		Decide(def)
+		def, problems := Load(repo)
+		again, problemsAgain := Load(repo)
+		if diff := cmp.Diff(def, again) + cmp.Diff(problems, problemsAgain); diff != "" {
+			t.Errorf("other results the second time:\n%s", diff)
+		}
+		for _, p := range problems {
+			if p.Line < 0 || p.Message == "" || strings.Contains(p.Error(), "\n") {
+				t.Errorf("not a problem to show anybody: %#v", p)
+			}
+		}
+		checkLoaded(t, def)
 	})
 }

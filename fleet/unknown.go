@@ -64,7 +64,7 @@ var elsewhere = map[reflect.Type]map[string]string{
 		"secretRef":                   noConnection,
 		"syncMode":                    noConnection,
 	},
-	reflect.TypeFor[Taint]():      {"timeAdded": "a taint in Git holds for as long as it is there"},
+	reflect.TypeFor[Taint]():      {"timeAdded": noTime},
 	reflect.TypeFor[Overriders](): {"patches": "write it under kustomize"},
 	reflect.TypeFor[ClusterAffinity](): {
 		"affinityName":       "a group with a name belongs in clusterAffinities",
@@ -84,6 +84,7 @@ var elsewhere = map[reflect.Type]map[string]string{
 
 const (
 	noConnection = "the hub never connects to a cluster: the agent connects to the hub"
+	noTime       = "a taint in Git holds for as long as it is there"
 	noModels     = "agents report the room on each node"
 	noPlugin     = "nothing in a fleet repository runs a program"
 	noClaim      = "an App has its objects from its source: nothing competes for them"
