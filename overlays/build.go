@@ -1,6 +1,7 @@
 package overlays
 
 import (
+	"bytes"
 	"cmp"
 	"fmt"
 	"path"
@@ -13,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/json"
 	"sigs.k8s.io/kustomize/api/krusty"
 	"sigs.k8s.io/kustomize/api/resmap"
+	"sigs.k8s.io/kustomize/api/resource"
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 
 	"github.com/navarch/navarch/fleet"
@@ -46,17 +48,45 @@ func buildAt(app fleet.AppName, base, overlay Files, folder string) ([]*unstruct
 	tree := Files{}
 	tree.place(path.Join("/bases", string(app)), base)
 	tree.place(path.Join(cluster, string(app)), overlay)
+	root := path.Join(cluster, string(app), folder)
+	if built, ok := buildApart(tree, root); ok {
+		return objectsOf(built)
+	}
+	built, err := buildTogether(tree, root)
+	if err != nil {
+		return nil, buildErrorOf(app, err)
+	}
+	return objectsOf(built)
+}
+
+// buildTogether builds a kustomization with kustomize.
+func buildTogether(tree Files, root string) ([]*resource.Resource, error) {
+	if n := tree.documents(); n > MaxTogether {
+		return nil, fmt.Errorf("%d documents are more than the %d that kustomize can put together in good time: "+
+			"split the app, or keep to resources, namespace and overriders, for which there is no such limit", n, MaxTogether)
+	}
 	disk := filesys.MakeFsInMemory()
 	for name, content := range tree {
 		if err := disk.WriteFile(name, content); err != nil {
 			return nil, fmt.Errorf("lay out %q: %w", name, err)
 		}
 	}
-	built, err := kustomize(disk, path.Join(cluster, string(app), folder))
+	built, err := kustomize(disk, root)
 	if err != nil {
-		return nil, buildErrorOf(app, err)
+		return nil, err
 	}
-	return objectsOf(built)
+	return built.Resources(), nil
+}
+
+// documents counts the YAML documents of f, but for kustomizations.
+func (f Files) documents() int {
+	n := 0
+	for name, content := range f {
+		if isYAML(name) && !isKustomization(name) {
+			n += 1 + bytes.Count(content, []byte("\n---"))
+		}
+	}
+	return n
 }
 
 // checkKustomizations refuses what could make kustomize fetch or run something.
@@ -94,10 +124,10 @@ func kustomize(disk filesys.FileSystem, root string) (built resmap.ResMap, err e
 
 // objectsOf decodes what kustomize prints, so that objects are those of the stock
 // kustomize, and whole numbers stay whole numbers.
-func objectsOf(built resmap.ResMap) ([]*unstructured.Unstructured, error) {
-	objects := make([]*unstructured.Unstructured, 0, built.Size())
+func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error) {
+	objects := make([]*unstructured.Unstructured, 0, len(built))
 	seen := map[fleet.ObjectID]bool{}
-	for _, resource := range built.Resources() {
+	for _, resource := range built {
 		printed, err := resource.MarshalJSON()
 		if err != nil {
 			return nil, fmt.Errorf("print %s: %s", resource.CurId(), oneLine(err.Error()))

@@ -22,6 +22,10 @@ const (
 	MaxFile   = 16 << 20 // bytes of one file
 	MaxTotal  = 64 << 20 // bytes of all files of a source, and of an overlay
 	MaxObject = 1 << 20  // bytes of one object, as JSON: etcd takes little more
+
+	// MaxTogether is how many documents kustomize may have to put together, which takes
+	// it a time that grows with the square: four seconds for these.
+	MaxTogether = 2_000
 )
 
 // maxEntries is how many files an artifact may hold: a source of plain YAML gets a
