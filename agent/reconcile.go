@@ -263,36 +263,13 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		w.kind, w.gate = applies, make(chan struct{})
 		return w
 	case a.current() && len(a.drifted) > 0:
-		if w.mend = r.broken(a, now); len(w.mend) > 0 {
+		if w.mend = a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now); len(w.mend) > 0 {
 			w.kind = mends
 			return w
 		}
+		r.report(a) // a fight may be over
 	}
 	return nil
-}
-
-// broken returns the objects of a current app that somebody changed or deleted, and
-// takes them off the list of those to look at.
-func (r *reconciler) broken(a *app, now time.Time) []fleet.ObjectID {
-	var broken []fleet.ObjectID
-	for _, item := range a.record.Objects {
-		if !a.drifted[item.ObjectID] {
-			continue
-		}
-		state, there := r.hands.watcher.State(item.ObjectID)
-		if !there && !r.hands.watcher.Synced(item.Group, item.Kind) {
-			continue // it comes again when everything was seen
-		}
-		if a.differs(item, state, there) {
-			if !a.mayRepair(item.ObjectID, now) {
-				a.retryAt = now.Add(repairWindow)
-				continue
-			}
-			broken = append(broken, item.ObjectID)
-		}
-	}
-	clear(a.drifted)
-	return broken
 }
 
 // waitsFor returns the apps that an app depends on and that are not ready.
@@ -437,8 +414,8 @@ func (r *reconciler) flush(ctx context.Context, now time.Time) {
 func (r *reconciler) pause(now time.Time) time.Duration {
 	pause := time.Hour
 	for _, a := range r.apps {
-		if a.work == nil && a.retryAt.After(now) {
-			pause = min(pause, a.retryAt.Sub(now))
+		if at := a.wakesAt(now); !at.IsZero() {
+			pause = min(pause, at.Sub(now))
 		}
 	}
 	if !r.flushAt.IsZero() {
