@@ -254,7 +254,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	if !r.known || a.work != nil || now.Before(a.retryAt) {
 		return nil
 	}
-	w := &work{app: a.name, desired: a.desired, record: a.record, batch: r.batch}
+	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record, batch: r.batch}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
 		w.kind = removes
@@ -300,7 +300,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 		r.settle(a, done.err, now)
 	case applies:
 		if done.err == nil {
-			a.record.Overlay, a.record.Base, a.record.Revision = w.desired.Overlay, w.desired.Base, a.attempted.Revision
+			a.record.Overlay, a.record.Base, a.record.Revision, a.record.Partial = w.desired.Overlay, w.desired.Base, w.revision, false
 			a.appliedAt = now
 			r.keep(a, done, slices.Concat(done.objects, done.remains))
 		} else {
@@ -371,6 +371,7 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 		}
 		return
 	}
+	a.record.Partial = true
 	r.keep(a, done, done.objects)
 	r.settle(a, done.err, now)
 	if done.err == nil {

@@ -26,14 +26,15 @@ const (
 // work is one thing that is being done for one app. Its result comes back on the
 // reconciler's channel, exactly once.
 type work struct {
-	kind    workKind
-	app     fleet.AppName
-	desired fleet.DesiredApp
-	record  apply.Record     // as it was when the work began
-	mend    []fleet.ObjectID // objects to apply again
-	cancel  context.CancelFunc
-	gate    chan struct{} // closed when everything that the app depends on is ready
-	batch   *batch        // of the apps that one announcement changed
+	kind     workKind
+	app      fleet.AppName
+	desired  fleet.DesiredApp
+	revision string           // that brought desired
+	record   apply.Record     // as it was when the work began
+	mend     []fleet.ObjectID // objects to apply again
+	cancel   context.CancelFunc
+	gate     chan struct{} // closed when everything that the app depends on is ready
+	batch    *batch        // of the apps that one announcement changed
 }
 
 // batch lets nobody prune before every app that the same announcement changed has
