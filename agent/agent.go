@@ -79,8 +79,8 @@ func Run(ctx context.Context, c Config) error {
 		if err != nil {
 			return err
 		}
+		h.inventory.Accept(target.Announcement) // before anything of it is applied
 		reconciler.aim(target)
-		h.inventory.Accept(target.Announcement)
 		return nil
 	}
 	if sealed, err := cache.Last(); err == nil && sealed != nil {

@@ -2,7 +2,6 @@ package agent
 
 import (
 	"log/slog"
-	"testing"
 
 	"github.com/navarch/navarch/fleet"
 )
@@ -15,11 +14,4 @@ func newReconcilerOf(names ...fleet.AppName) *reconciler {
 		r.app(name)
 	}
 	return r
-}
-
-func check(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

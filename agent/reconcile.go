@@ -40,7 +40,6 @@ type reconciler struct {
 	targets chan fetch.Target
 	results chan result
 	flushAt time.Time // zero: nothing to write
-	batch   *batch
 }
 
 func newReconciler(cluster fleet.ClusterName, h *hands, reports *reporter, m *metrics, log *slog.Logger) *reconciler {
@@ -125,7 +124,8 @@ func (r *reconciler) retarget(target fetch.Target) {
 	if r.known && r.target.Announcement == target.Announcement {
 		return
 	}
-	r.target, r.known, r.batch = target, true, &batch{}
+	r.target, r.known = target, true
+	r.flushSoon() // the announcement is to be remembered
 	named := map[fleet.AppName]bool{}
 	for _, desired := range target.Index.Apps {
 		named[desired.Name] = true
@@ -152,6 +152,13 @@ func (r *reconciler) retarget(target fetch.Target) {
 		}
 		r.report(a)
 	}
+	changing := map[fleet.AppName]fleet.Content{}
+	for name, a := range r.apps {
+		if a.wanted && !a.current() {
+			changing[name] = a.content()
+		}
+	}
+	r.hands.reserved.expect(changing)
 }
 
 // want takes in what the index says of one app.
@@ -215,11 +222,6 @@ func (r *reconciler) start(ctx context.Context, now time.Time) {
 		}
 	}
 	for _, w := range begun {
-		if w.kind == applies {
-			w.batch.waiting.Add(1)
-		}
-	}
-	for _, w := range begun {
 		a := r.apps[w.app]
 		a.work = w
 		work, cancel := context.WithCancel(ctx)
@@ -254,7 +256,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	if !r.known || a.work != nil || now.Before(a.retryAt) {
 		return nil
 	}
-	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record, batch: r.batch}
+	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
 		w.kind = removes
@@ -309,8 +311,9 @@ func (r *reconciler) finish(done result, now time.Time) {
 		r.metrics.applied(len(done.applied), done.err)
 		r.settle(a, done.err, now)
 	}
-	if r.apps[a.name] == nil {
-		return // nothing is left to say of it
+	if !a.wanted && !a.leaving && len(a.record.Objects) == 0 {
+		r.drop(a) // nothing is left to say of it
+		return
 	}
 	r.report(a)
 	for _, other := range r.apps {
@@ -366,9 +369,6 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 		a.record = apply.Record{}
 		r.hands.inventory.Forget(a.name)
 		r.flushSoon()
-		if !a.wanted && !a.leaving {
-			r.drop(a)
-		}
 		return
 	}
 	a.record.Partial = true
