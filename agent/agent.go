@@ -123,8 +123,8 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 		if err != nil {
 			return err
 		}
+		h.inventory.Accept(target.Announcement) // before anything of it is applied
 		reconciler.aim(target)
-		h.inventory.Accept(target.Announcement)
 		keeper.keep(sealed)
 		return nil
 	}

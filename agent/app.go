@@ -46,7 +46,7 @@ func (a *app) content() fleet.Content { return a.desired.Content() }
 
 // current tells whether what the index wants was applied whole.
 func (a *app) current() bool {
-	return a.wanted && a.record.Overlay == a.desired.Overlay && a.record.Base == a.desired.Base
+	return a.wanted && !a.record.Partial && a.record.Overlay == a.desired.Overlay && a.record.Base == a.desired.Base
 }
 
 // orphaned tells whether the app is kept only because nobody said to remove it.

@@ -41,7 +41,6 @@ type reconciler struct {
 	targets chan fetch.Target
 	results chan result
 	flushAt time.Time // zero: nothing to write
-	batch   *batch
 }
 
 func newReconciler(cluster fleet.ClusterName, h *hands, reports *reporter, m *metrics, log *slog.Logger) *reconciler {
@@ -126,7 +125,8 @@ func (r *reconciler) retarget(target fetch.Target) {
 	if r.known && r.target.Announcement == target.Announcement {
 		return
 	}
-	r.target, r.known, r.batch = target, true, &batch{}
+	r.target, r.known = target, true
+	r.flushSoon() // the announcement is to be remembered
 	named := map[fleet.AppName]bool{}
 	for _, desired := range target.Index.Apps {
 		named[desired.Name] = true
@@ -154,6 +154,13 @@ func (r *reconciler) retarget(target fetch.Target) {
 		}
 		r.report(a)
 	}
+	changing := map[fleet.AppName]fleet.Content{}
+	for name, a := range r.apps {
+		if a.wanted && !a.current() {
+			changing[name] = a.content()
+		}
+	}
+	r.hands.reserved.expect(changing)
 }
 
 // want takes in what the index says of one app.
@@ -217,11 +224,6 @@ func (r *reconciler) start(ctx context.Context, now time.Time) {
 		}
 	}
 	for _, w := range begun {
-		if w.kind == applies {
-			w.batch.waiting.Add(1)
-		}
-	}
-	for _, w := range begun {
 		a := r.apps[w.app]
 		a.work = w
 		work, cancel := context.WithCancel(ctx)
@@ -256,7 +258,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	if !r.known || a.work != nil || now.Before(a.retryAt) {
 		return nil
 	}
-	w := &work{app: a.name, desired: a.desired, record: a.record, batch: r.batch}
+	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
 		w.kind, w.preserve = removes, a.preserve
@@ -265,36 +267,23 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		w.kind, w.gate = applies, make(chan struct{})
 		return w
 	case a.current() && len(a.drifted) > 0:
-		if w.mend = r.broken(a, now); len(w.mend) > 0 {
+		if w.mend = r.versions(a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now)); len(w.mend) > 0 {
 			w.kind = mends
 			return w
 		}
+		r.report(a) // a fight may be over
 	}
 	return nil
 }
 
-// broken returns the objects of a current app that somebody changed or deleted, with
-// their versions, and takes them off the list of those to look at.
-func (r *reconciler) broken(a *app, now time.Time) map[fleet.ObjectID]string {
-	broken := map[fleet.ObjectID]string{}
-	for _, item := range a.record.Objects {
-		if !a.drifted[item.ObjectID] {
-			continue
-		}
-		state, there := r.hands.watcher.State(item.ObjectID)
-		if !there && !r.hands.watcher.Synced(item.Group, item.Kind) {
-			continue // it comes again when everything was seen
-		}
-		if a.differs(item, state, there) {
-			if !a.mayRepair(item.ObjectID, now) {
-				a.retryAt = now.Add(repairWindow)
-				continue
-			}
-			broken[item.ObjectID] = state.Version
-		}
+// versions returns objects with their versions as last seen.
+func (r *reconciler) versions(ids []fleet.ObjectID) map[fleet.ObjectID]string {
+	versions := make(map[fleet.ObjectID]string, len(ids))
+	for _, id := range ids {
+		state, _ := r.hands.watcher.State(id)
+		versions[id] = state.Version
 	}
-	clear(a.drifted)
-	return broken
+	return versions
 }
 
 // waitsFor returns the apps that an app depends on and that are not ready.
@@ -325,7 +314,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 		r.settle(a, done.err, now)
 	case applies:
 		if done.err == nil {
-			a.record.Overlay, a.record.Base, a.record.Revision = w.desired.Overlay, w.desired.Base, a.attempted.Revision
+			a.record.Overlay, a.record.Base, a.record.Revision, a.record.Partial = w.desired.Overlay, w.desired.Base, w.revision, false
 			a.appliedAt = now
 			r.keep(a, done, slices.Concat(done.objects, done.remains))
 		} else {
@@ -334,8 +323,9 @@ func (r *reconciler) finish(done result, now time.Time) {
 		r.metrics.applied(len(done.applied), done.err)
 		r.settle(a, done.err, now)
 	}
-	if r.apps[a.name] == nil {
-		return // nothing is left to say of it
+	if !a.wanted && !a.leaving && len(a.record.Objects) == 0 {
+		r.drop(a) // nothing is left to say of it
+		return
 	}
 	r.report(a)
 	for _, other := range r.apps {
@@ -391,11 +381,9 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 		a.record = apply.Record{}
 		r.hands.inventory.Forget(a.name)
 		r.flushSoon()
-		if !a.wanted && !a.leaving {
-			r.drop(a)
-		}
 		return
 	}
+	a.record.Partial = true
 	r.keep(a, done, done.objects)
 	r.settle(a, done.err, now)
 	if done.err == nil {
@@ -439,8 +427,8 @@ func (r *reconciler) flush(ctx context.Context, now time.Time) {
 func (r *reconciler) pause(now time.Time) time.Duration {
 	pause := time.Hour
 	for _, a := range r.apps {
-		if a.work == nil && a.retryAt.After(now) {
-			pause = min(pause, a.retryAt.Sub(now))
+		if at := a.wakesAt(now); !at.IsZero() {
+			pause = min(pause, at.Sub(now))
 		}
 	}
 	if !r.flushAt.IsZero() {

@@ -2,6 +2,9 @@ package agent
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/navarch/navarch/agent/apply"
@@ -9,7 +12,7 @@ import (
 )
 
 // Somebody who changes an object back as often as this within the window is not
-// fought: the object is looked at again after the window.
+// fought: from then on the object is repaired once in each window, until it stays.
 const (
 	maxRepairs   = 5
 	repairWindow = time.Minute
@@ -19,16 +22,21 @@ const (
 type repairCount struct {
 	since time.Time // beginning of the window
 	count int
+	fight bool // there were more than maxRepairs, and the object did not stay since
 }
 
 // mayRepair counts one repair of an object and tells whether it should be made.
 func (a *app) mayRepair(id fleet.ObjectID, now time.Time) bool {
 	r := a.repairs[id]
-	if r == nil || now.Sub(r.since) > repairWindow {
+	switch {
+	case r == nil || !r.fight && now.Sub(r.since) >= repairWindow:
 		r = &repairCount{since: now}
 		a.repairs[id] = r
+	case r.fight && now.Sub(r.since) >= repairWindow:
+		r.since, r.count = now, maxRepairs-1
 	}
 	r.count++
+	r.fight = r.fight || r.count > maxRepairs
 	return r.count <= maxRepairs
 }
 
@@ -49,13 +57,71 @@ func (a *app) repaired(applied []apply.Applied, before map[fleet.ObjectID]string
 	return changed
 }
 
-// fighting names an object that somebody else keeps changing, and is empty when
-// there is none.
-func (a *app) fighting() string {
-	for id, r := range a.repairs {
-		if r.count > maxRepairs {
-			return fmt.Sprintf("somebody else keeps changing %s: it was repaired %d times within a minute and is now looked at once a minute", id, maxRepairs)
+// broken returns the objects of a current app that somebody changed or deleted and
+// that are to be applied again now. Everything else is taken off the list of those to
+// look at, but for what somebody fights over.
+func (a *app) broken(state states, synced func(group, kind string) bool, now time.Time) []fleet.ObjectID {
+	var broken []fleet.ObjectID
+	later := map[fleet.ObjectID]bool{}
+	for _, item := range a.record.Objects {
+		id := item.ObjectID
+		if !a.drifted[id] {
+			continue
+		}
+		s, there := state(id)
+		switch {
+		case !there && !synced(id.Group, id.Kind): // it comes again when everything was seen
+		case !a.differs(item, s, there):
+			later[id] = a.fights(id) && now.Before(a.repairs[id].since.Add(repairWindow))
+			if a.fights(id) && !later[id] {
+				delete(a.repairs, id) // it has stayed
+			}
+		case a.mayRepair(id, now):
+			broken = append(broken, id)
+		default:
+			later[id] = true
 		}
 	}
-	return ""
+	maps.DeleteFunc(later, func(_ fleet.ObjectID, is bool) bool { return !is })
+	a.drifted = later
+	return broken
+}
+
+func (a *app) fights(id fleet.ObjectID) bool { return a.repairs[id] != nil && a.repairs[id].fight }
+
+// fighting names the objects that somebody else keeps changing, and is empty when
+// there are none.
+func (a *app) fighting() string {
+	var fought []string
+	for id, r := range a.repairs {
+		if r.fight {
+			fought = append(fought, id.String())
+		}
+	}
+	if len(fought) == 0 {
+		return ""
+	}
+	slices.Sort(fought)
+	return fmt.Sprintf("somebody else keeps changing %s: after more than %d repairs within a minute there is now one a minute", strings.Join(fought, ", "), maxRepairs)
+}
+
+// wakesAt is when something is to be done for the app by itself; zero: not before
+// something happens.
+func (a *app) wakesAt(now time.Time) time.Time {
+	if a.work != nil {
+		return time.Time{}
+	}
+	if a.retryAt.After(now) {
+		return a.retryAt
+	}
+	var first time.Time
+	for id := range a.drifted {
+		if !a.current() || !a.fights(id) {
+			continue
+		}
+		if at := a.repairs[id].since.Add(repairWindow); first.IsZero() || at.Before(first) {
+			first = at
+		}
+	}
+	return first
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -26,21 +25,17 @@ const (
 // work is one thing that is being done for one app. Its result comes back on the
 // reconciler's channel, exactly once.
 type work struct {
-	kind    workKind
-	app     fleet.AppName
-	desired fleet.DesiredApp
-	record  apply.Record              // as it was when the work began
-	mend    map[fleet.ObjectID]string // objects to apply again, and their versions before
+	kind     workKind
+	app      fleet.AppName
+	desired  fleet.DesiredApp
+	revision string                    // that brought desired
+	record   apply.Record              // as it was when the work began
+	mend     map[fleet.ObjectID]string // objects to apply again, and their versions before
 	// preserve leaves the objects in the cluster, as nobody's.
 	preserve bool
 	cancel   context.CancelFunc
 	gate     chan struct{} // closed when everything that the app depends on is ready
-	batch    *batch        // of the apps that one announcement changed
 }
-
-// batch lets nobody prune before every app that the same announcement changed has
-// reserved its objects, so that an object that moves between apps is never deleted.
-type batch struct{ waiting sync.WaitGroup }
 
 // result is what came of work.
 type result struct {
@@ -61,25 +56,29 @@ type hands struct {
 	fetcher   *fetch.Fetcher
 	watcher   *observe.Watcher
 	cluster   *observe.Cluster
+	reserved  reservations
 }
 
 // do carries out one piece of work.
-func (h *hands) do(ctx context.Context, w *work) result {
+func (h *hands) do(ctx context.Context, w *work) (r result) {
 	switch w.kind {
 	case mends:
-		return h.mend(ctx, w)
+		r = h.mend(ctx, w)
 	case removes:
-		return h.remove(ctx, w)
+		r = h.remove(ctx, w)
+	default:
+		r = h.apply(ctx, w)
 	}
-	return h.apply(ctx, w)
+	if r.err != nil && ctx.Err() != nil {
+		r.err = ctx.Err() // what fails because it was cut off says nothing about the app
+	}
+	return r
 }
 
 // apply brings an app to what is desired: build, reserve, wait for dependencies,
 // apply, and prune after everything was applied.
 func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	r.work = w
-	arrive := sync.OnceFunc(w.batch.waiting.Done)
-	defer arrive()
 	built, err := h.fetcher.Build(w.desired)
 	if err != nil {
 		r.err = err
@@ -89,7 +88,7 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	if r.err = h.inventory.Reserve(ctx, w.app, r.objects); r.err != nil {
 		return r
 	}
-	arrive()
+	h.reserved.make(w.app, w.desired.Content())
 	select {
 	case <-w.gate:
 	case <-ctx.Done():
@@ -107,7 +106,9 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	if len(gone) == 0 {
 		return r
 	}
-	w.batch.waiting.Wait()
+	if r.err = h.reserved.wait(ctx); r.err != nil {
+		return r
+	}
 	gone = h.notElsewhere(w.app, gone)
 	r.remains, r.err = h.client.Prune(ctx, w.app, gone)
 	return r
@@ -235,9 +236,9 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 
 // remove takes an app out of the cluster.
 func (h *hands) remove(ctx context.Context, w *work) (r result) {
-	r.work = w
-	if w.batch != nil {
-		w.batch.waiting.Wait()
+	r.work, r.objects = w, w.record.IDs()
+	if r.err = h.reserved.wait(ctx); r.err != nil {
+		return r
 	}
 	ids := h.notElsewhere(w.app, w.record.IDs())
 	if w.preserve {

@@ -33,6 +33,9 @@ type Record struct {
 	Overlay  fleet.Digest `json:"overlay,omitempty"`
 	Base     fleet.Digest `json:"base,omitempty"`
 	Revision string       `json:"revision,omitempty"`
+	// Partial: since then something else was set out to be applied, or objects were
+	// removed, so that the objects in the cluster may be a mixture.
+	Partial bool `json:"partial,omitempty"`
 	// Objects are all that may be in the cluster because of the app. They are written
 	// before the first of them is applied.
 	Objects []Item `json:"objects"` // by id
@@ -142,8 +145,9 @@ func (i *Inventory) Record(app fleet.AppName) Record {
 	return i.records[app]
 }
 
-// Reserve adds objects to an app's record and returns when that is written. It
-// writes nothing when they are in there.
+// Reserve adds objects to an app's record, which is partial from then on, and
+// returns when that is written. It writes nothing when they are in there: versions
+// then tell what was applied.
 func (i *Inventory) Reserve(ctx context.Context, app fleet.AppName, ids []fleet.ObjectID) error {
 	i.mu.Lock()
 	record, known := i.records[app]
@@ -157,12 +161,13 @@ func (i *Inventory) Reserve(ctx context.Context, app fleet.AppName, ids []fleet.
 			items = append(items, Item{ObjectID: id})
 		}
 	}
-	if known && len(items) == len(record.Objects) && !i.dirty[shardOf(app)] {
+	nothingNew := known && len(items) == len(record.Objects) && !i.dirty[shardOf(app)]
+	record.Objects, record.Partial = sorted(items), true
+	i.records[app] = record
+	if nothingNew {
 		i.mu.Unlock()
 		return nil
 	}
-	record.Objects = sorted(items)
-	i.records[app] = record
 	i.dirty[shardOf(app)] = true
 	i.mu.Unlock()
 	return i.Flush(ctx)
