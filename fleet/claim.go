@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -20,14 +19,16 @@ type claims struct {
 	manifests []manifest           // free, by file and document
 	taken     []manifest           // not free
 	takenBy   map[string]string    // file -> by what, for people
+	wanted    map[reach][]*propagationPolicy
+	editors   map[string][]*overridePolicy // by namespace, which may be none
 	owned     map[*propagationPolicy][]*manifest
 	edited    map[*overridePolicy]bool
 	problems  Problems
 }
 
-func (c *claims) report(d *document, field, hint string, warning bool, format string, args ...any) {
+func (c *claims) warn(d *document, field, hint, format string, args ...any) {
 	p := d.problem(field, fmt.Sprintf(format, args...), hint)
-	p.Warning = warning
+	p.Warning = true
 	c.problems = append(c.problems, p)
 }
 
@@ -35,23 +36,24 @@ func (c *claims) report(d *document, field, hint string, warning bool, format st
 func (c *claims) claim() {
 	c.owned = map[*propagationPolicy][]*manifest{}
 	c.edited = map[*overridePolicy]bool{}
-	wanted := c.byKind()
+	c.wanted = c.byReach()
+	c.editors = c.byNamespace()
 	tied := map[[2]*propagationPolicy]bool{}
 	owners := map[ObjectID]*manifest{}
 	for i := range c.manifests {
 		m := &c.manifests[i]
 		if m.items != nil {
-			c.refuseList(m, wanted)
+			c.refuseList(m)
 			continue
 		}
-		best := c.best(m, wanted)
+		best := c.best(m)
 		if len(best) == 0 {
 			continue
 		}
 		owner := best[0].policy
 		if len(best) > 1 && best[0].ties(best[1]) && !tied[[2]*propagationPolicy{owner, best[1].policy}] {
 			tied[[2]*propagationPolicy{owner, best[1].policy}] = true
-			c.report(best[1].policy.document, "metadata.name", "give one of them a higher priority", true,
+			c.warn(best[1].policy.document, "metadata.name", "give one of them a higher priority",
 				"policies %q and %q want %s equally: the first by name has it", owner.name, best[1].policy.name, m)
 		}
 		if first, twice := owners[m.id()]; twice {
@@ -70,12 +72,18 @@ func (c *claims) claim() {
 // kindOf is what selectors always name.
 type kindOf struct{ apiVersion, kind string }
 
-// byKind returns the policies that select some object of a kind.
-func (c *claims) byKind() map[kindOf][]*propagationPolicy {
-	wanted := map[kindOf][]*propagationPolicy{}
+// reach is a kind in the namespace of a policy, which may be none.
+type reach struct {
+	kindOf
+	namespace string
+}
+
+// byReach returns the policies that select some object of a kind.
+func (c *claims) byReach() map[reach][]*propagationPolicy {
+	wanted := map[reach][]*propagationPolicy{}
 	for _, p := range c.policies {
 		for _, s := range p.selectors {
-			of := kindOf{s.APIVersion, s.Kind}
+			of := reach{kindOf{s.APIVersion, s.Kind}, p.namespace}
 			if last := wanted[of]; len(last) == 0 || last[len(last)-1] != p {
 				wanted[of] = append(last, p)
 			}
@@ -86,29 +94,23 @@ func (c *claims) byKind() map[kindOf][]*propagationPolicy {
 
 // best returns the claims on a manifest by the policies of its namespace, or where
 // there are none by those of the fleet, the best first.
-func (c *claims) best(m *manifest, wanted map[kindOf][]*propagationPolicy) []claim {
+func (c *claims) best(m *manifest) []claim {
 	if reserved(m.namespace) {
 		return nil
 	}
-	var near, far []claim
-	for _, p := range wanted[kindOf{m.apiVersion, m.kind}] {
-		if p.namespace != "" && p.namespace != m.namespace {
-			continue
+	for _, namespace := range []string{m.namespace, ""} {
+		var found []claim
+		for _, p := range c.wanted[reach{kindOf{m.apiVersion, m.kind}, namespace}] {
+			if fit := bestFit(p.selectors, m); fit != fitNone {
+				found = append(found, claim{p, fit})
+			}
 		}
-		fit := bestFit(p.selectors, m)
-		switch {
-		case fit == fitNone:
-		case p.namespace != "":
-			near = append(near, claim{p, fit})
-		default:
-			far = append(far, claim{p, fit})
+		if len(found) > 0 {
+			slices.SortStableFunc(found, claim.before)
+			return found
 		}
 	}
-	if len(near) == 0 {
-		near = far
-	}
-	slices.SortStableFunc(near, claim.before)
-	return near
+	return nil
 }
 
 // reserved tells whether a namespace is one that Karmada propagates nothing of.
@@ -119,9 +121,9 @@ func reserved(namespace string) bool {
 
 // refuseList refuses a list with an object that a policy selects: a single object
 // of it cannot be taken out.
-func (c *claims) refuseList(list *manifest, wanted map[kindOf][]*propagationPolicy) {
+func (c *claims) refuseList(list *manifest) {
 	for i := range list.items {
-		if best := c.best(&list.items[i], wanted); len(best) > 0 {
+		if best := c.best(&list.items[i]); len(best) > 0 {
 			c.problems = append(c.problems, Problem{
 				File: list.file, Line: list.line, Field: "items",
 				Message: fmt.Sprintf("%s selects %s, which is in a %s", best[0].policy.app.Policy, &list.items[i], printable(list.kind)),
@@ -132,50 +134,88 @@ func (c *claims) refuseList(list *manifest, wanted map[kindOf][]*propagationPoli
 	}
 }
 
-// apps makes the apps. The names in named are taken.
-func (c *claims) apps(named map[AppName]parsedApp) []parsedApp {
-	names := c.names(named)
-	var apps []parsedApp
-	for _, p := range c.policies {
-		owned := c.owned[p]
-		if len(owned) == 0 {
+// share is what one app is made of.
+type share struct {
+	policy    *propagationPolicy
+	manifests []*manifest
+	name      AppName
+	identity  string // that no other share has
+}
+
+// shares divides what a policy has among apps. All of it is one app, except where
+// the policy groups workloads: each with a label that does so is placed by itself.
+func (c *claims) shares(p *propagationPolicy) []share {
+	whole := share{policy: p, name: appOfPolicy(p.kind, p.namespace, p.name), identity: p.app.Policy}
+	shares := []share{whole}
+	for _, m := range c.owned[p] {
+		if !grouped(p.app.Placement.WorkloadAffinity, m) {
+			shares[0].manifests = append(shares[0].manifests, m)
 			continue
 		}
-		app := p.app
-		app.Name = names[p]
-		app.Labels = commonLabels(owned)
-		app.Source.Objects = make([]SourceObject, len(owned))
-		for i, m := range owned { // by file and document, as the manifests are
+		shares = append(shares, share{
+			policy: p, manifests: []*manifest{m}, identity: p.app.Policy + " " + m.String(),
+			name: appName(string(whole.name) + "-" + m.name),
+		})
+	}
+	if len(shares[0].manifests) == 0 {
+		return shares[1:]
+	}
+	return shares
+}
+
+// grouped tells whether a manifest is in a group of workloads.
+func grouped(w *WorkloadAffinity, m *manifest) bool {
+	if w == nil {
+		return false
+	}
+	for _, group := range []*WorkloadGroup{w.Affinity, w.AntiAffinity} {
+		if group == nil {
+			continue
+		}
+		if _, has := m.labels[group.GroupByLabelKey]; has {
+			return true
+		}
+	}
+	return false
+}
+
+// apps makes the apps. The names in named are taken.
+func (c *claims) apps(named map[AppName]parsedApp) []parsedApp {
+	var apps []parsedApp
+	for _, s := range c.named(named) {
+		app := s.policy.app
+		app.Name = s.name
+		app.Namespace = commonNamespace(s.manifests)
+		app.Labels = commonLabels(s.manifests)
+		app.Source.Objects = make([]SourceObject, len(s.manifests))
+		for i, m := range s.manifests { // by file and document, as the manifests are
 			app.Source.Objects[i] = SourceObject{File: m.file, Document: m.document}
 		}
-		app.Overrides = c.rules(owned)
-		apps = append(apps, parsedApp{App: app, document: p.document})
+		app.Overrides = c.rules(s.manifests)
+		apps = append(apps, parsedApp{App: app, document: s.policy.document})
 	}
 	return apps
 }
 
-// names gives each policy that has manifests the name of its app. It depends on
-// nothing but the policy, so that an app keeps its name whatever else comes and
-// goes; unless two would have the same name.
-func (c *claims) names(named map[AppName]parsedApp) map[*propagationPolicy]AppName {
-	wanting := map[AppName][]*propagationPolicy{}
+// named returns all shares with the names of their apps. A name depends on nothing
+// but the policy, so that an app keeps it whatever else comes and goes; unless two
+// would have the same name.
+func (c *claims) named(named map[AppName]parsedApp) []share {
+	var shares []share
+	wanting := map[AppName]int{}
 	for _, p := range c.policies {
-		if len(c.owned[p]) > 0 {
-			name := appOfPolicy(p.kind, p.namespace, p.name)
-			wanting[name] = append(wanting[name], p)
+		for _, s := range c.shares(p) {
+			shares = append(shares, s)
+			wanting[s.name]++
 		}
 	}
-	names := make(map[*propagationPolicy]AppName, len(c.policies))
-	for name, policies := range wanting {
-		_, taken := named[name]
-		for _, p := range policies {
-			names[p] = name
-			if taken || len(policies) > 1 || len(name) > 63 {
-				names[p] = distinct(name, p.app.Policy)
-			}
+	for i := range shares {
+		s := &shares[i]
+		if _, taken := named[s.name]; taken || wanting[s.name] > 1 || checkName("app", string(s.name)) != nil {
+			s.name = distinct(s.name, s.identity)
 		}
 	}
-	return names
+	return shares
 }
 
 // appOfPolicy returns the name of the app that a policy is: the policy's, after its
@@ -187,12 +227,22 @@ func appOfPolicy(kind, namespace, name string) AppName {
 	case namespace != defaultNamespace:
 		name = namespace + "-" + name
 	}
-	return AppName(strings.ReplaceAll(name, ".", "-"))
+	return appName(name)
+}
+
+// appName returns the name of an object as that of an app, which may be too long.
+func appName(name string) AppName {
+	return AppName(strings.Map(func(r rune) rune {
+		if r == '-' || '0' <= r && r <= '9' || 'a' <= r && r <= 'z' {
+			return r
+		}
+		return '-'
+	}, strings.ToLower(name)))
 }
 
 // distinct returns a name with the hash of what is distinct about it.
 func distinct(name AppName, identity string) AppName {
-	return AppName(strings.TrimRight(string(name[:min(len(name), 54)]), "-")) + "-" + AppName(DigestOf([]byte(identity)).Hex()[:8])
+	return AppName(strings.Trim(string(name[:min(len(name), 54)]), "-")) + "-" + AppName(DigestOf([]byte(identity)).Hex()[:8])
 }
 
 // nameOfPolicy names a policy for people.
@@ -203,8 +253,23 @@ func nameOfPolicy(kind, namespace, name string) string {
 	return kind + " " + name
 }
 
-// commonLabels returns the labels that all workloads among manifests have.
+// commonNamespace returns the namespace that all manifests go to, or "".
+func commonNamespace(manifests []*manifest) string {
+	namespace := manifests[0].namespace
+	for _, m := range manifests {
+		if m.namespace != namespace {
+			return ""
+		}
+	}
+	return namespace
+}
+
+// commonLabels returns the labels that all workloads among manifests have, or those
+// of the only manifest.
 func commonLabels(manifests []*manifest) map[string]string {
+	if len(manifests) == 1 { // whatever it is
+		return manifests[0].labels
+	}
 	var common map[string]string
 	first := true
 	for _, m := range manifests {
@@ -223,76 +288,4 @@ func commonLabels(manifests []*manifest) map[string]string {
 		return nil
 	}
 	return common
-}
-
-// rules returns the overrides of an app with these manifests, in Karmada's order:
-// those of the fleet before those of a namespace, then those that describe an
-// object more closely after those that do so less, then by name. How closely is a
-// matter of each object, so a policy may be there more than once, each time for
-// other objects. (karmada pkg/util/overridemanager)
-func (c *claims) rules(owned []*manifest) []Override {
-	var rules []Override
-	for _, namespaced := range []bool{false, true} {
-		for fit := fitAll; fit <= fitName; fit++ {
-			for _, p := range c.overrides { // by name within a namespace; objects have one
-				if (p.namespace != "") != namespaced {
-					continue
-				}
-				rules = append(rules, c.rulesOf(p, fit, owned)...)
-			}
-		}
-	}
-	return rules
-}
-
-// rulesOf returns the rules of a policy for the manifests that it describes so
-// closely.
-func (c *claims) rulesOf(p *overridePolicy, fit fit, owned []*manifest) []Override {
-	var edits []*manifest
-	for _, m := range owned {
-		if p.fit(m) == fit {
-			edits = append(edits, m)
-		}
-	}
-	if len(edits) == 0 {
-		return nil
-	}
-	c.edited[p] = true
-	var selectors []ResourceSelector
-	if len(edits) < len(owned) {
-		selectors = exactly(edits)
-	}
-	rules := slices.Clone(p.rules)
-	for i := range rules {
-		rules[i].ResourceSelectors = selectors
-	}
-	return rules
-}
-
-// fit returns how closely an override policy describes a manifest.
-func (p *overridePolicy) fit(m *manifest) fit {
-	switch {
-	case p.namespace != "" && p.namespace != m.namespace:
-		return fitNone
-	case len(p.selectors) == 0:
-		return fitAll
-	}
-	return bestFit(p.selectors, m)
-}
-
-// exactly selects these manifests and no others.
-func exactly(manifests []*manifest) []ResourceSelector {
-	selectors := make([]ResourceSelector, len(manifests))
-	for i, m := range manifests {
-		selectors[i] = ResourceSelector{APIVersion: m.apiVersion, Kind: m.kind, Namespace: m.written, Name: m.name}
-	}
-	return selectors
-}
-
-func comparePolicies(a, b *propagationPolicy) int {
-	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
-}
-
-func compareOverridePolicies(a, b *overridePolicy) int {
-	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.namespace, b.namespace), cmp.Compare(a.name, b.name))
 }

@@ -214,3 +214,48 @@ func (o slowClaims) editors(m *manifest) []string {
 	}
 	return names
 }
+
+// BenchmarkPolicies loads 10,000 manifests with 1,000 propagation policies and 1,000
+// override policies in 100 namespaces: every file anew, and none of them.
+func BenchmarkPolicies(b *testing.B) {
+	repo := fstest.MapFS{}
+	add := func(format string, args ...any) {
+		repo[fmt.Sprintf("d%d/%05d.yaml", len(repo)%100, len(repo))] = &fstest.MapFile{Data: fmt.Appendf(nil, format, args...)}
+	}
+	for i := range 10_000 {
+		add("apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web-%d\n  namespace: n%d\n  labels: {app: a%d}\nspec:\n  replicas: 2\n"+
+			"  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web}}\n    spec:\n      containers:\n"+
+			"      - name: web\n        image: nginx\n        resources: {requests: {cpu: 100m, memory: 100Mi}}\n", i, i%100, i%1000)
+	}
+	for i := range 1000 {
+		add("apiVersion: policy.karmada.io/v1alpha1\nkind: PropagationPolicy\nmetadata: {name: p%d, namespace: n%d}\n"+
+			"spec: {resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, labelSelector: {matchLabels: {app: a%d}}}]}\n", i, i%100, i)
+		add("apiVersion: policy.karmada.io/v1alpha1\nkind: OverridePolicy\nmetadata: {name: o%d, namespace: n%d}\n"+
+			"spec:\n  resourceSelectors: [{apiVersion: apps/v1, kind: Deployment, labelSelector: {matchLabels: {app: a%d}}}]\n"+
+			"  overrideRules: [{overriders: {labelsOverrider: [{operator: add, value: {a: b}}]}}]\n", i, i%100, i)
+	}
+	files, _ := Find(repo)
+	parse := func() []Parsed {
+		parsed := make([]Parsed, len(files))
+		for i, file := range files {
+			parsed[i] = Parse(file, repo[file].Data)
+		}
+		return parsed
+	}
+	b.Run("parse", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			parse()
+		}
+	})
+	b.Run("assemble", func(b *testing.B) {
+		b.ReportAllocs()
+		parsed := parse()
+		for b.Loop() {
+			def, problems := Assemble(parsed, repo)
+			if len(problems) > 0 || len(def.Apps) != 1000 {
+				b.Fatal(len(def.Apps), problems)
+			}
+		}
+	})
+}

@@ -214,7 +214,7 @@ func (d *document) propagationPolicy(f karmadaForm[propagationSpec]) propagation
 		document: d, kind: f.Kind, namespace: namespace, name: f.Metadata.Name, selectors: compileSelectors(s.ResourceSelectors),
 		priority: s.Priority, dependentOverrides: s.DependentOverrides,
 		app: App{
-			Namespace: namespace, Policy: nameOfPolicy(f.Kind, namespace, f.Metadata.Name), Placement: s.Placement,
+			Policy: nameOfPolicy(f.Kind, namespace, f.Metadata.Name), Placement: s.Placement,
 			Rollout: s.Rollout, Failover: s.Failover, Source: Source{Position: at}, Position: at,
 		},
 	}

@@ -241,7 +241,8 @@ func TestVectorsBestPolicy(t *testing.T) {
 					all.policies = append(all.policies, p.propagation(kind))
 				}
 				got, want := "", ""
-				if best := all.best(c.Args.Resource.manifest(), all.byKind()); len(best) > 0 {
+				all.wanted = all.byReach()
+				if best := all.best(c.Args.Resource.manifest()); len(best) > 0 {
 					got = best[0].policy.name
 				}
 				if c.Want != nil {
@@ -273,6 +274,7 @@ func TestVectorsOverridePolicies(t *testing.T) {
 				all.overrides = append(all.overrides, policy)
 			}
 			slices.SortFunc(all.overrides, compareOverridePolicies)
+			all.editors = all.byNamespace()
 			var got, want []Overriders
 			for _, rule := range all.rules([]*manifest{c.Resource.manifest()}) {
 				target := compileAffinity(rule.TargetCluster)
