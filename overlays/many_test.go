@@ -69,8 +69,16 @@ func benchmarkBuildOf(b *testing.B, n int, rules []fleet.Override) {
 }
 
 // BenchmarkTenThousandClusters groups ten thousand clusters of one app by what differs
-// there, which has ten outcomes, and renders each.
+// there, which has ten outcomes, and renders each, with overriders alone or also with
+// kustomize's own words, for which kustomize has to run.
 func BenchmarkTenThousandClusters(b *testing.B) {
+	b.Run("overriders", func(b *testing.B) { benchmarkClusters(b, fleet.Kustomize{}) })
+	b.Run("words", func(b *testing.B) {
+		benchmarkClusters(b, fleet.Kustomize{Images: []fleet.Image{{Name: "nginx", NewTag: "1.26"}}})
+	})
+}
+
+func benchmarkClusters(b *testing.B, words fleet.Kustomize) {
 	app, repo := benchApp()
 	app.Overrides = nil
 	for region := range 10 {
@@ -79,6 +87,7 @@ func BenchmarkTenThousandClusters(b *testing.B) {
 			TargetCluster: &fleet.ClusterAffinity{FieldSelector: &fleet.FieldSelector{
 				MatchExpressions: []fleet.FieldExpression{{Key: "region", Operator: "In", Values: []string{value}}},
 			}},
+			Kustomize: words,
 			Overriders: fleet.Overriders{
 				ImageOverrider:  []fleet.ImageOverrider{{Component: "Registry", Operator: "replace", Value: value + ".example.com"}},
 				LabelsOverrider: []fleet.LabelOverrider{{Operator: "add", Value: map[string]string{"region": value}}},
