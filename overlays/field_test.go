@@ -2,6 +2,7 @@ package overlays
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -69,4 +70,32 @@ func TestOverrideDocument(t *testing.T) {
 			}
 		})
 	}
+}
+
+// FuzzOverrideDocument edits any text. Nothing may panic, and a document that was
+// edited is one that can be edited again.
+func FuzzOverrideDocument(f *testing.F) {
+	f.Add(`{"a": [1, {"b": null}]}`, "/a/1/b", "replace", `"x"`, true)
+	f.Add("a: &x [1]\nb: *x\n", "/b/-", "add", `{"c": 1}`, false)
+	f.Add("- 1\n...\n", "/0", "remove", ``, false)
+	f.Fuzz(func(t *testing.T, text, path, operator, value string, isJSON bool) {
+		o := fleet.FieldOverrider{}
+		operations := []fleet.FieldPatchOperation{{SubPath: path, Operator: operator, Value: json.RawMessage(value)}}
+		o.YAML = operations
+		if isJSON {
+			o.JSON, o.YAML = operations, nil
+		}
+		edited, err := overrideDocument(text, o)
+		if err != nil {
+			return
+		}
+		test := []fleet.FieldPatchOperation{{SubPath: "", Operator: "test", Value: json.RawMessage(`0`)}}
+		o.YAML = test
+		if isJSON {
+			o.JSON, o.YAML = test, nil
+		}
+		if _, err := overrideDocument(edited, o); err != nil && strings.HasPrefix(err.Error(), "not ") {
+			t.Errorf("%q became %q: %v", text, edited, err)
+		}
+	})
 }

@@ -153,11 +153,14 @@ func (r rendering) topProblem(err error) fleet.Problem {
 // ruleProblem returns a problem at a field of one of the matching rules.
 func (r rendering) ruleProblem(i int, field string, err error) fleet.Problem {
 	at := r.rules[i].Position
-	index := slices.IndexFunc(r.app.Overrides, func(o fleet.Override) bool { return o.Position == at })
-	if index < 0 || at == (fleet.Position{}) {
-		index = i
+	if len(r.app.Source.Objects) == 0 { // else the rule is that of a policy, at its place
+		index := slices.IndexFunc(r.app.Overrides, func(o fleet.Override) bool { return o.Position == at })
+		if index < 0 || at == (fleet.Position{}) {
+			index = i
+		}
+		field = fmt.Sprintf("spec.overrides[%d].%s", index, field)
 	}
-	p := fleet.Problem{File: at.File, Line: at.Line, Field: fmt.Sprintf("spec.overrides[%d].%s", index, field)}
+	p := fleet.Problem{File: at.File, Line: at.Line, Field: field}
 	if err != nil {
 		p.Message = err.Error()
 	}
