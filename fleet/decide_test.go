@@ -138,7 +138,9 @@ func TestExplain(t *testing.T) {
 			app := App{Name: "shop", Placement: test.placement}
 			var got [3]string
 			want := Outcome{App: "shop", Placed: []Decision{}}
-			for i, v := range Explain(app, threeClusters) {
+			def := Definition{Clusters: threeClusters, Apps: []App{app}}
+			explained, _ := Explain(def, "shop", nil, State{})
+			for i, v := range explained.Verdicts {
 				word := "out"
 				if v.Placed {
 					word = "in"
@@ -149,7 +151,7 @@ func TestExplain(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("explain (-want +got):\n%s", diff)
 			}
-			outcomes := Decide(Definition{Clusters: threeClusters, Apps: []App{app}})
+			outcomes := Decide(def, nil, State{})
 			if diff := cmp.Diff([]Outcome{want}, outcomes); diff != "" {
 				t.Errorf("decide (-explain +decide):\n%s", diff)
 			}
@@ -211,7 +213,7 @@ func TestVariants(t *testing.T) {
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Variants(App{Overrides: test.overrides}, threeClusters, test.placed)
+			got := Variants(App{Overrides: test.overrides}, threeClusters, Outcome{Placed: test.placed})
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("variants (-want +got):\n%s", diff)
 			}
@@ -271,7 +273,7 @@ func BenchmarkDecide(b *testing.B) {
 			def := Definition{Clusters: manyClusters(10_000), Apps: manyApps(apps)}
 			b.ReportAllocs()
 			for b.Loop() {
-				Decide(def)
+				Decide(def, nil, State{})
 			}
 		})
 	}
@@ -279,10 +281,10 @@ func BenchmarkDecide(b *testing.B) {
 
 func BenchmarkVariants(b *testing.B) {
 	def := Definition{Clusters: manyClusters(10_000), Apps: manyApps(1)}
-	placed := Decide(def)[0].Placed
+	outcome := Decide(def, nil, State{})[0]
 	b.ReportAllocs()
 	for b.Loop() {
-		if n := len(Variants(def.Apps[0], def.Clusters, placed)); n != 10 {
+		if n := len(Variants(def.Apps[0], def.Clusters, outcome)); n != 10 {
 			b.Fatalf("%d variants", n)
 		}
 	}

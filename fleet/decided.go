@@ -44,7 +44,7 @@ func (e *Eviction) equal(f *Eviction) bool {
 	if e == nil || f == nil {
 		return e == f
 	}
-	return e.Since.Equal(f.Since) && e.Back.Equal(f.Back)
+	return e.Reason == f.Reason && e.Since.Equal(f.Since) && e.Back.Equal(f.Back)
 }
 
 func (t Tombstone) equal(u Tombstone) bool {

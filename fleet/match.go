@@ -20,6 +20,11 @@ const (
 	RuleFieldSelector = "fieldSelector"   // out: provider, region or zone do not match
 	RuleClusterNames  = "clusterNames"    // out: the cluster is not in the list
 	RuleTaint         = "taint"           // out: the cluster has a taint that is not tolerated
+	RuleEvicted       = "evicted"         // out: the cluster, or the app in it, has failed
+	RuleSpread        = "spread"          // out: the spread constraints leave the cluster out
+	RuleCompany       = "company"         // out: because of where other apps of its group are
+	RuleNoReplicas    = "noReplicas"      // out: the division gives the cluster none
+	RuleBefore        = "before"          // in: the app runs there, and nothing better could be decided
 )
 
 // The keys and operators of a [FieldExpression].

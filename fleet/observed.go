@@ -75,7 +75,8 @@ type Previous struct {
 
 // Eviction is that an app was taken away from a cluster that failed.
 type Eviction struct {
-	Since time.Time `json:"since"`
+	Reason string    `json:"reason"` // one of the Evicted constants
+	Since  time.Time `json:"since"`
 	// Back is when the cluster was seen well again; zero: not yet.
 	Back time.Time `json:"back,omitzero"`
 }

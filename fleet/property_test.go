@@ -140,7 +140,7 @@ func oracle(a *ClusterAffinity, c Cluster) bool {
 
 func TestDecideEqualsOracle(t *testing.T) {
 	fleets(t, func(t *testing.T, _ *rand.Rand, def Definition) {
-		for i, outcome := range Decide(def) {
+		for i, outcome := range Decide(def, nil, State{}) {
 			app := def.Apps[i]
 			var want []ClusterName
 			for _, c := range def.Clusters {
@@ -165,7 +165,7 @@ func TestDecideIsIndependentOfOrder(t *testing.T) {
 		r.Shuffle(len(shuffled.Clusters), func(i, j int) {
 			shuffled.Clusters[i], shuffled.Clusters[j] = shuffled.Clusters[j], shuffled.Clusters[i]
 		})
-		if diff := cmp.Diff(Decide(def), Decide(shuffled)); diff != "" {
+		if diff := cmp.Diff(Decide(def, nil, State{}), Decide(shuffled, nil, State{})); diff != "" {
 			t.Errorf("other order, other outcome:\n%s", diff)
 		}
 	})
@@ -174,11 +174,11 @@ func TestDecideIsIndependentOfOrder(t *testing.T) {
 func TestNewClusterMovesNothing(t *testing.T) {
 	fleets(t, func(t *testing.T, r *rand.Rand, def Definition) {
 		larger := Definition{Clusters: append(slices.Clone(def.Clusters), someCluster(r, "c9")), Apps: def.Apps}
-		after := Decide(larger)
+		after := Decide(larger, nil, State{})
 		for i := range after {
 			after[i].Placed = slices.DeleteFunc(after[i].Placed, func(d Decision) bool { return d.Cluster == "c9" })
 		}
-		if diff := cmp.Diff(encode(t, Decide(def)), encode(t, after)); diff != "" {
+		if diff := cmp.Diff(encode(t, Decide(def, nil, State{})), encode(t, after)); diff != "" {
 			t.Errorf("a new cluster has moved something:\n%s", diff)
 		}
 	})
@@ -186,11 +186,11 @@ func TestNewClusterMovesNothing(t *testing.T) {
 
 func TestVariantsArePartition(t *testing.T) {
 	fleets(t, func(t *testing.T, _ *rand.Rand, def Definition) {
-		for i, outcome := range Decide(def) {
+		for i, outcome := range Decide(def, nil, State{}) {
 			app := def.Apps[i]
 			got := map[ClusterName][]int{}
 			keys := map[string]bool{}
-			for _, v := range Variants(app, def.Clusters, outcome.Placed) {
+			for _, v := range Variants(app, def.Clusters, outcome) {
 				if keys[v.Key] {
 					t.Errorf("key %q twice", v.Key)
 				}
@@ -382,7 +382,7 @@ func checkLoaded(t *testing.T, def Definition) {
 			t.Errorf("not a warning to show anybody: %#v", p)
 		}
 	}
-	Decide(def)
+	Decide(def, nil, State{})
 }
 
 // FuzzLoad loads whole repositories, written as archives.

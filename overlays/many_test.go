@@ -98,14 +98,14 @@ func benchmarkClusters(b *testing.B, words fleet.Kustomize) {
 	for i := range 10_000 {
 		def.Clusters = append(def.Clusters, fleet.Cluster{Name: fleet.ClusterName(fmt.Sprintf("cluster-%05d", i)), Region: fmt.Sprintf("region-%d", i%10)})
 	}
-	placed := fleet.Decide(def)[0].Placed
+	outcome := fleet.Decide(def, nil, fleet.State{})[0]
 	source, err := overlays.Gather(repo, app)
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		variants := fleet.Variants(app, def.Clusters, placed)
+		variants := fleet.Variants(app, def.Clusters, outcome)
 		if len(variants) != 10 {
 			b.Fatalf("%d variants", len(variants))
 		}
