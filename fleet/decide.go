@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -206,7 +207,7 @@ func (s *schedule) rejects(group affinityGroup, tier int, at *site) (Because, bo
 		return group.because(at.Cluster, tier), true
 	}
 	if eviction, out := s.evicted[at.Name]; out {
-		return Because{RuleEvicted, eviction.text()}, true
+		return Because{RuleEvicted, eviction.String()}, true
 	}
 	if _, placed := s.previous.Clusters[at.Name]; !placed && at.tainted {
 		if taint, found := untolerated(at.taints, s.app.Placement.ClusterTolerations); found {
@@ -327,7 +328,7 @@ func (s *schedule) nowhere() error {
 	}
 	slices.Sort(words)
 	if len(words) == 0 {
-		return fmt.Errorf("there are no clusters")
+		return errors.New("there are no clusters")
 	}
 	return fmt.Errorf("none of %d clusters is feasible: %s", len(s.rejected), strings.Join(words, ", "))
 }

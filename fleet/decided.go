@@ -23,19 +23,6 @@ type WorkloadReplicas struct {
 	Count    int64    `json:"count"`
 }
 
-// In returns what was decided for one cluster.
-func (p Previous) In(cluster ClusterName) Decided {
-	d := Decided{Affinity: p.Affinity, Rescheduled: p.Rescheduled}
-	counts := p.Clusters[cluster]
-	for _, workload := range slices.SortedFunc(maps.Keys(counts), compareObjects) {
-		d.Replicas = append(d.Replicas, WorkloadReplicas{workload, counts[workload]})
-	}
-	if eviction, ok := p.Evicted[cluster]; ok {
-		d.Evicted = &eviction
-	}
-	return d
-}
-
 func (d Decided) equal(e Decided) bool {
 	return d.Affinity == e.Affinity && d.Rescheduled == e.Rescheduled && slices.Equal(d.Replicas, e.Replicas) && d.Evicted.equal(e.Evicted)
 }
@@ -61,13 +48,13 @@ func PreviousOf(published Published) map[AppName]Previous {
 			if !known {
 				p = Previous{
 					Affinity: app.Decided.Affinity, Rescheduled: app.Decided.Rescheduled,
-					Clusters: map[ClusterName]map[ObjectID]int64{}, Evicted: map[ClusterName]Eviction{},
+					Clusters: map[ClusterName]Counts{}, Evicted: map[ClusterName]Eviction{},
 				}
 			}
 			if app.Decided.Evicted != nil {
 				p.Evicted[cluster] = *app.Decided.Evicted
 			} else {
-				counts := make(map[ObjectID]int64, len(app.Decided.Replicas))
+				counts := make(Counts, len(app.Decided.Replicas))
 				for _, r := range app.Decided.Replicas {
 					counts[r.Workload] = r.Count
 				}
@@ -81,7 +68,7 @@ func PreviousOf(published Published) map[AppName]Previous {
 				continue
 			}
 			if !known {
-				p = Previous{Clusters: map[ClusterName]map[ObjectID]int64{}, Evicted: map[ClusterName]Eviction{}}
+				p = Previous{Clusters: map[ClusterName]Counts{}, Evicted: map[ClusterName]Eviction{}}
 			}
 			p.Evicted[cluster] = *stone.Evicted
 			previous[stone.App] = p

@@ -19,8 +19,8 @@ const (
 // the failover does not say.
 const graceDefault = 600 * time.Second
 
-// text says for people why a cluster is out.
-func (e Eviction) text() string {
+// String says for people why a cluster is out.
+func (e Eviction) String() string {
 	why := map[string]string{
 		EvictedCluster: "the cluster was lost", EvictedApp: "the app stayed unhealthy there", EvictedTaint: "a NoExecute taint drove it out",
 	}[e.Reason]
@@ -63,7 +63,7 @@ func (s *schedule) fails(at *site) (reason string, fails bool) {
 	if at.lost && s.leavesLost() {
 		return EvictedCluster, true
 	}
-	_, out, next := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now)
+	out, next := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now)
 	s.again = earlier(s.again, next)
 	if out {
 		return EvictedTaint, true
@@ -95,7 +95,7 @@ func (s *schedule) leavesLost() bool {
 // stays tells whether a cluster that the app was taken from stays out.
 func (s *schedule) stays(e Eviction, at *site) (Eviction, bool) {
 	well := !at.lost
-	if _, out, _ := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now); out {
+	if out, _ := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now); out {
 		well = false
 	}
 	if !well {

@@ -1,6 +1,11 @@
 package fleet
 
-import "time"
+import (
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+)
 
 // Workload is an object of an app that has replicas, as its base has it, before any
 // override.
@@ -18,11 +23,11 @@ type Resources map[string]int64
 
 // State is what decides besides Git.
 type State struct {
-	Now      time.Time
-	Observed map[ClusterName]Observed
+	Now      time.Time                `json:"now"`
+	Observed map[ClusterName]Observed `json:"observed,omitempty"`
 	// Previous is what was decided last, by app; an app that was never decided is
 	// absent.
-	Previous map[AppName]Previous
+	Previous map[AppName]Previous `json:"previous,omitempty"`
 }
 
 // Observed is what an agent last said of its cluster and what the hub makes of its
@@ -68,9 +73,36 @@ type Previous struct {
 	// Rescheduled is the RescheduleAt that was honoured.
 	Rescheduled string `json:"rescheduled,omitempty"`
 	// Clusters is where the app was placed, with the replicas of its divided workloads.
-	Clusters map[ClusterName]map[ObjectID]int64 `json:"clusters"`
+	Clusters map[ClusterName]Counts `json:"clusters"`
 	// Evicted is where it was taken away because the cluster or the app there failed.
 	Evicted map[ClusterName]Eviction `json:"evicted,omitempty"`
+}
+
+// Counts are replicas by workload.
+type Counts map[ObjectID]int64
+
+// MarshalJSON writes a list by workload.
+func (c Counts) MarshalJSON() ([]byte, error) { return json.Marshal(c.list()) }
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (c *Counts) UnmarshalJSON(content []byte) error {
+	var list []WorkloadReplicas
+	if err := json.Unmarshal(content, &list); err != nil {
+		return err
+	}
+	*c = make(Counts, len(list))
+	for _, r := range list {
+		(*c)[r.Workload] = r.Count
+	}
+	return nil
+}
+
+func (c Counts) list() []WorkloadReplicas {
+	list := make([]WorkloadReplicas, 0, len(c))
+	for _, workload := range slices.SortedFunc(maps.Keys(c), compareObjects) {
+		list = append(list, WorkloadReplicas{workload, c[workload]})
+	}
+	return list
 }
 
 // Eviction is that an app was taken away from a cluster that failed.

@@ -81,7 +81,7 @@ func hold(conditions []TaintCondition, o Observed) bool {
 // expelled tells whether a NoExecute taint drives an app with these tolerations out
 // at a time, and when one will that is tolerated for a while; zero: never. A taint
 // counts from when the cluster's condition last changed.
-func (s *site) expelled(tolerations []Toleration, now time.Time) (taint Taint, out bool, next time.Time) {
+func (s *site) expelled(tolerations []Toleration, now time.Time) (out bool, next time.Time) {
 	for _, taint := range s.taints {
 		if taint.Effect != effectNoExecute {
 			continue
@@ -89,12 +89,12 @@ func (s *site) expelled(tolerations []Toleration, now time.Time) (taint Taint, o
 		until, tolerated := toleratedUntil(taint, tolerations, s.observed.Since)
 		switch {
 		case !tolerated, !until.IsZero() && !now.Before(until):
-			return taint, true, time.Time{}
+			return true, time.Time{}
 		case !until.IsZero():
 			next = earlier(next, until)
 		}
 	}
-	return Taint{}, false, next
+	return false, next
 }
 
 // toleratedUntil tells whether a taint is tolerated, and until when: of several
