@@ -24,14 +24,15 @@ var planVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []stri
 }
 
 // plan asks what pushing fleet/ would do, against the story's hub, and begins the time
-// that as-planned looks back to.
+// that as-planned looks back to. The last line printed is the exit code.
 func planned(ctx context.Context, ts *testscript.TestScript, s *story, args []string) error {
 	if err := s.Checkout(s.dir); err != nil {
 		return err
 	}
 	flags := append([]string{"plan", s.Work.Path, "--base", "HEAD", "--hub", s.Hub.URL}, args...)
-	text, _ := exec.CommandContext(ctx, s.Tools.Navarch, flags...).Output() // its exit code says what is deleted
-	if _, err := ts.Stdout().Write(text); err != nil {
+	cmd := exec.CommandContext(ctx, s.Tools.Navarch, flags...)
+	text, _ := cmd.Output() // its exit code says what is deleted
+	if _, err := fmt.Fprintf(ts.Stdout(), "%sexit code %d\n", text, cmd.ProcessState.ExitCode()); err != nil {
 		return err
 	}
 	out, err := exec.CommandContext(ctx, s.Tools.Navarch, append(flags, "-o", "json")...).Output()
