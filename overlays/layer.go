@@ -24,6 +24,15 @@ type layer struct {
 	rules         []int // for each patch, the rule that it is from
 }
 
+// namespace is what kustomize puts objects into. The manifests that a policy claims
+// say it themselves, and keep what they say of others' namespaces.
+func (r rendering) namespace() string {
+	if r.app.Policy != "" {
+		return ""
+	}
+	return r.app.Namespace
+}
+
 // words concatenates kustomize's own words of the rules. Components and patch
 // files are copied into the overlay, below repo/: kustomize reads no file outside
 // a kustomization's folder, and a change to one then concerns only the clusters
@@ -32,7 +41,7 @@ func (r rendering) words(c *closure) layer {
 	l := layer{
 		base: path.Join("../../../bases", string(r.app.Name), r.source.Root), counts: r.counts(),
 		kustomization: kustomizationFile{
-			APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind, Namespace: r.app.Namespace,
+			APIVersion: types.KustomizationVersion, Kind: types.KustomizationKind, Namespace: r.namespace(),
 		},
 	}
 	k := &l.kustomization

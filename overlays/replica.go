@@ -45,7 +45,7 @@ func (r Replica) target(app fleet.App) *targetEntry {
 	if r.Workload.Group == "" {
 		t.Group = "^$"
 	}
-	if app.Namespace == "" {
+	if app.Namespace == "" || app.Policy != "" {
 		// With a namespace of the app, the base may name another.
 		t.Namespace = regexp.QuoteMeta(cmp.Or(r.Workload.Namespace, resid.DefaultNamespace))
 	}

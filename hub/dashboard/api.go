@@ -337,7 +337,7 @@ func cellAsJSON(c view.Cell, whole bool) cellJSON {
 
 func appAsJSON(app *view.App) appJSON {
 	return appJSON{
-		Name: app.Name, Namespace: app.Namespace, InGit: app.InGit, Source: app.Source.Path, DependsOn: app.DependsOn,
+		Name: app.Name, Namespace: app.Namespace, InGit: app.InGit, Source: app.Source.String(), DependsOn: app.DependsOn,
 		Written: app.Position, Health: app.Counts.Worst(), Counts: countsOf(app.Counts), Behind: app.Behind,
 		Revision: app.Revision, Announced: app.Announced,
 	}
