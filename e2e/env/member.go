@@ -162,9 +162,11 @@ func (m *Member) Forget(ctx context.Context) error {
 			}
 		}
 	}
-	err := m.Client.DeleteAllOf(ctx, &corev1.ConfigMap{}, client.InNamespace("navarch-system"), client.MatchingLabels{"app.kubernetes.io/managed-by": "navarch"})
-	if err != nil {
-		return fmt.Errorf("clean cluster %q: %w", m.Name, err)
+	for _, object := range []client.Object{&corev1.ConfigMap{}, &corev1.Secret{}} {
+		err := m.Client.DeleteAllOf(ctx, object, client.InNamespace("navarch-system"), client.MatchingLabels{"app.kubernetes.io/managed-by": "navarch"})
+		if err != nil {
+			return fmt.Errorf("clean cluster %q: %w", m.Name, err)
+		}
 	}
 	return until(ctx, func() error { return m.Orphans(ctx) })
 }
