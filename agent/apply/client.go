@@ -10,7 +10,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -148,7 +148,7 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 // pathSafe refuses names that would make the path of an object that of another.
 func pathSafe(id fleet.ObjectID) error {
 	for _, part := range []string{id.Namespace, id.Name} {
-		if wrong := path.IsValidPathSegmentName(part); len(wrong) > 0 {
+		if wrong := content.IsPathSegmentName(part); len(wrong) > 0 {
 			return apierrors.NewBadRequest(fmt.Sprintf("name %q %s", part, strings.Join(wrong, ", ")))
 		}
 	}

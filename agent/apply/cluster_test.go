@@ -2,8 +2,7 @@ package apply_test
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
+	"crypto/rand"
 	"fmt"
 	"os"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/go-logr/logr"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/client-go/util/retry"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 	"sigs.k8s.io/yaml"
@@ -74,8 +74,7 @@ func newBed(t *testing.T) *bed {
 	check(t, err)
 	c, err := apply.NewClient(m.Config)
 	check(t, err)
-	sum := sha256.Sum256([]byte(t.Name()))
-	b := &bed{Member: m, t: t, client: c, namespace: "t-" + hex.EncodeToString(sum[:6])}
+	b := &bed{Member: m, t: t, client: c, namespace: "t-" + strings.ToLower(rand.Text()[:10])}
 	check(t, c.CreateNamespace(t.Context(), b.namespace))
 	return b
 }
@@ -130,8 +129,13 @@ func (b *bed) getIn(namespace, apiVersion, kind, name string) *unstructured.Unst
 // edit changes an object as somebody else does.
 func (b *bed) edit(o *unstructured.Unstructured, change func(*unstructured.Unstructured)) {
 	b.t.Helper()
-	change(o)
-	check(b.t, b.Client.Update(b.t.Context(), o, client.FieldOwner("somebody")))
+	check(b.t, retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := b.Client.Get(b.t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		change(o)
+		return b.Client.Update(b.t.Context(), o, client.FieldOwner("somebody"))
+	}))
 }
 
 // until waits for a condition.
