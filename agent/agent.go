@@ -70,7 +70,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
-	reports := newReporter(conn, c.Log)
+	reports := newReporter(conn.Report, c.Log)
 	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)
 	accept := func(ctx context.Context, sealed []byte) error {

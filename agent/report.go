@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -18,14 +19,17 @@ const (
 	// settleReports is how close together two rounds of reports may be. The first
 	// change goes out at once, what follows within this time goes out together.
 	settleReports = 200 * time.Millisecond
+	// retryReports is when to try again what the hub could not take though the
+	// connection stands: it may not have made its streams yet.
+	retryReports  = 5 * time.Second
 	reportsAtOnce = 16
 )
 
 // reporter tells the hub the last word on every app, and again after every
 // connection. What it could not tell it keeps.
 type reporter struct {
-	conn *natsconn.Conn
-	log  *slog.Logger
+	report func(context.Context, wire.Report) error
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	last   map[fleet.AppName]wire.Report // the last word
@@ -33,9 +37,10 @@ type reporter struct {
 	dirty  chan struct{} // one slot: unsent is not empty
 }
 
-func newReporter(conn *natsconn.Conn, log *slog.Logger) *reporter {
+// newReporter returns a reporter that sends with report, as [natsconn.Conn.Report].
+func newReporter(report func(context.Context, wire.Report) error, log *slog.Logger) *reporter {
 	return &reporter{
-		conn: conn, log: log,
+		report: report, log: log,
 		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1),
 	}
 }
@@ -74,13 +79,18 @@ func (p *reporter) again() {
 
 // run sends reports until ctx ends.
 func (p *reporter) run(ctx context.Context) error {
+	var retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.dirty:
+		case <-retry:
 		}
-		p.send(ctx)
+		retry = nil
+		if p.send(ctx) {
+			retry = time.After(retryReports)
+		}
 		settle := time.NewTimer(settleReports)
 		select {
 		case <-ctx.Done():
@@ -92,8 +102,8 @@ func (p *reporter) run(ctx context.Context) error {
 }
 
 // send sends what is unsent. What fails is unsent again, and goes out with the next
-// connection.
-func (p *reporter) send(ctx context.Context) {
+// connection or round; again tells whether it is worth a round of its own.
+func (p *reporter) send(ctx context.Context) (again bool) {
 	p.mu.Lock()
 	reports := make([]wire.Report, 0, len(p.unsent))
 	for app := range p.unsent {
@@ -105,16 +115,22 @@ func (p *reporter) send(ctx context.Context) {
 	group.SetLimit(reportsAtOnce)
 	for _, r := range reports {
 		group.Go(func() error {
-			if err := p.conn.Report(ctx, r); err != nil {
-				p.log.Debug("report not sent", "app", r.App, "err", err)
-				p.mu.Lock()
+			err := p.report(ctx, r)
+			if err == nil {
+				return nil
+			}
+			p.log.Debug("report not sent", "app", r.App, "err", err)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if _, known := p.last[r.App]; known {
 				p.unsent[r.App] = true
-				p.mu.Unlock()
+				again = again || errors.Is(err, natsconn.ErrUnavailable)
 			}
 			return nil
 		})
 	}
 	_ = group.Wait() // every error was kept above
+	return again
 }
 
 // forget drops what is no longer of any concern.
