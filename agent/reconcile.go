@@ -329,11 +329,16 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 	for _, item := range a.record.Objects {
 		known[item.ObjectID] = item
 	}
+	has := make(map[fleet.ObjectID]bool, len(ids))
+	for _, id := range ids {
+		has[id] = true
+	}
 	for _, applied := range done.applied {
 		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}
-	items := make([]apply.Item, 0, len(ids))
-	for _, id := range ids {
+	items := make([]apply.Item, 0, len(has))
+	for id := range has {
 		item := known[id]
 		item.ObjectID = id
 		items = append(items, item)

@@ -95,7 +95,9 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
 		return r
 	}
-	if r.applied, r.err = h.client.ApplyAll(ctx, built, h.there(w)); r.err != nil {
+	r.applied, r.err = h.client.ApplyAll(ctx, built, h.there(w))
+	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
+	if r.err != nil {
 		return r
 	}
 	gone := h.superfluous(w, r.objects)

@@ -99,7 +99,7 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 	})
 	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.see(gvk, o) },
-		UpdateFunc: func(_, o any) { w.see(gvk, o) },
+		UpdateFunc: func(before, o any) { w.see(gvk, o); w.leave(gvk, before, o) },
 		DeleteFunc: func(o any) { w.lose(gvk, o) },
 	})
 	go informer.Run(w.ctx.Done())
@@ -157,6 +157,15 @@ func (w *Watcher) see(gvk schema.GroupVersionKind, object any) {
 		state.Health = wire.Terminating
 	}
 	w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { w.states[id] = state })
+}
+
+// leave takes in that somebody has put the label of another app on an object.
+func (w *Watcher) leave(gvk schema.GroupVersionKind, before, after any) {
+	was, ok := before.(metav1.Object)
+	is, too := after.(metav1.Object)
+	if ok && too && was.GetLabels()[w.label] != is.GetLabels()[w.label] {
+		w.change(Change{ID: idOf(gvk, was), App: fleet.AppName(was.GetLabels()[w.label])})
+	}
 }
 
 // lose takes in that an object is gone.
