@@ -32,7 +32,9 @@ type deployer struct {
 	contents fleet.Contents   // objects of everything published or wanted
 	wanted   *wanted          // of the last commit that loaded and built; nil before the first
 	agreed   bool             // a person agreed to what wanted deletes
+	buried   orphans          // that a person agreed to remove
 	held     bool             // something waits for a person
+	lost     bool             // what the NATS server kept; nothing is known of it yet
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 
@@ -56,9 +58,9 @@ type release struct {
 func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, board *view.Board) *deployer {
 	return &deployer{
 		log:       log,
-		announcer: announcer{key: key, conn: conn, epoch: 1, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
+		announcer: announcer{key: key, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
-		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: map[fleet.ClusterName]map[fleet.AppName]bool{}},
+		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: orphans{}},
 		signals:   make(chan signal, 1024),
 		releases:  make(chan release),
 	}
@@ -115,7 +117,7 @@ func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 		d.log.Warn("commit refused: the last good revision stays", "revision", commit.Revision, "problems", len(problems))
 		return
 	}
-	d.wanted, d.agreed = w, fleet.AllowsDeletions(commit.Message)
+	d.wanted, d.agreed, d.buried = w, fleet.AllowsDeletions(commit.Message), nil
 	if err := d.publish(ctx); err != nil {
 		d.log.Error("announce failed: it is tried again soon", "revision", commit.Revision, "err", err)
 		return
@@ -151,18 +153,20 @@ func (d *deployer) decide(commit repo.Commit) (*wanted, fleet.Problems) {
 // already is not announced again.
 func (d *deployer) publish(ctx context.Context) error {
 	d.retry = nil
+	if err := d.lookUp(ctx); err != nil {
+		d.retry = time.After(retryAfter)
+		return err
+	}
 	w := d.wanted.Wanted
 	w.Contents = d.known(ctx)
-	orphans := d.orphans()
-	if d.agreed {
-		w.Desired = fleet.Bury(w.Desired, orphans, w.Revision)
-	}
+	w.Desired = fleet.Bury(w.Desired, d.buried, w.Revision)
 	plan := fleet.Diff(fleet.Confirm(d.announcer.published, d.heard.removed), w)
-	held := len(plan.Holds) > 0 && !d.agreed
-	if !d.agreed {
-		plan.Holds = append(plan.Holds, holdsFor(orphans)...)
+	if d.agreed {
+		plan.Holds = nil
 	}
-	d.held = len(plan.Holds) > 0 && !d.agreed
+	held := len(plan.Holds) > 0
+	plan.Holds = append(plan.Holds, holdsFor(d.orphans())...)
+	d.held = len(plan.Holds) > 0
 	d.board.Plan(view.Plan{
 		Revision: w.Revision, Definition: w.Definition, Outcomes: d.wanted.outcomes,
 		Changes: plan.Changes, Holds: plan.Holds, Held: d.held, Announced: !held,
@@ -178,6 +182,19 @@ func (d *deployer) publish(ctx context.Context) error {
 	d.contents = w.Contents
 	d.announcer.leave(plan.Left)
 	d.board.Published(d.announcer.published, w.Revision, time.Now())
+	return nil
+}
+
+// lookUp finds out what the NATS server keeps, where it has lost something.
+func (d *deployer) lookUp(ctx context.Context) error {
+	if !d.lost {
+		return nil
+	}
+	if err := d.announcer.store.Reload(ctx); err != nil {
+		return fmt.Errorf("look up the artifacts: %w", err)
+	}
+	d.announcer.forget()
+	d.lost = false
 	return nil
 }
 
@@ -206,12 +223,13 @@ func (d *deployer) known(ctx context.Context) fleet.Contents {
 	return contents
 }
 
-// release announces what is held because a person agreed to what it deletes.
+// release announces what is held because a person agreed to what it deletes, and to
+// the removal of what agents keep by now.
 func (d *deployer) release(ctx context.Context, revision string) error {
 	if d.wanted == nil || !d.held || d.wanted.Revision != revision {
 		return fmt.Errorf("revision %q is not held: look at the dashboard for what is held now", revision)
 	}
-	d.agreed = true
+	d.agreed, d.buried = true, d.orphans()
 	return d.publish(ctx)
 }
 
