@@ -266,7 +266,12 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		return w
 	case a.current() && len(a.drifted) > 0:
 		if w.mend = a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now); len(w.mend) > 0 {
-			w.kind = mends
+			w.kind, w.saw = mends, map[fleet.ObjectID]string{}
+			for _, id := range w.mend {
+				if s, there := r.hands.watcher.State(id); there {
+					w.saw[id] = s.Version
+				}
+			}
 			return w
 		}
 		r.report(a) // a fight may be over
@@ -297,7 +302,11 @@ func (r *reconciler) finish(done result, now time.Time) {
 	case removes:
 		r.finishRemoval(a, done, now)
 	case mends:
-		r.metrics.repaired(len(done.applied))
+		for _, applied := range done.applied {
+			if a.repaired(w.saw[applied.ID], apply.VersionOf(applied.Meta), applied.ID) {
+				r.metrics.repaired(1)
+			}
+		}
 		r.keep(a, done, a.record.IDs())
 		r.settle(a, done.err, now)
 	case applies:

@@ -39,6 +39,20 @@ func (a *app) mayRepair(id fleet.ObjectID, now time.Time) bool {
 	return r.count <= maxRepairs
 }
 
+// repaired takes in what a repair made of an object that was seen in some version,
+// and tells whether it changed anything: somebody may have changed what the app does
+// not say, and that is no fight. A generation counts only some changes, so it tells
+// nothing.
+func (a *app) repaired(saw, now string, id fleet.ObjectID) bool {
+	if saw != now || !strings.HasPrefix(now, "r") {
+		return true
+	}
+	if r := a.repairs[id]; r != nil && r.count > 0 {
+		r.count--
+	}
+	return false
+}
+
 // broken returns the objects of a current app that somebody changed or deleted and
 // that are to be applied again now. Everything else is taken off the list of those to
 // look at, but for what somebody fights over.

@@ -233,6 +233,26 @@ func TestRepairs(t *testing.T) {
 	}
 }
 
+// TestShares: somebody else may go on changing what the app does not say. It stays,
+// and is no fight.
+func TestShares(t *testing.T) {
+	b := newBed(t)
+	b.agent()
+	shop := b.app("shop", configMap("a", "one"))
+	b.announce(shop)
+	b.ready(shop)
+	for i := range 15 {
+		before := b.writes.Load()
+		b.edit("a", fmt.Sprintf(`{"metadata":{"annotations":{"leader":"%d"}}}`, i))
+		b.until("the agent to look at it", func() bool { return b.writes.Load() > before })
+	}
+	b.edit("a", `{"data":{"word":"theirs"}}`)
+	b.until("a real change to be repaired", func() bool { return b.word("a") == "one" })
+	if leader := b.get("a").GetAnnotations()["leader"]; leader != "14" {
+		t.Errorf("what the app does not say is now %q", leader)
+	}
+}
+
 // TestHubGone: without a hub, the cluster is kept as it is, also by an agent that
 // starts anew.
 func TestHubGone(t *testing.T) {

@@ -28,9 +28,10 @@ type work struct {
 	kind     workKind
 	app      fleet.AppName
 	desired  fleet.DesiredApp
-	revision string           // that brought desired
-	record   apply.Record     // as it was when the work began
-	mend     []fleet.ObjectID // objects to apply again
+	revision string                    // that brought desired
+	record   apply.Record              // as it was when the work began
+	mend     []fleet.ObjectID          // objects to apply again
+	saw      map[fleet.ObjectID]string // of those, the version in which each was seen
 	cancel   context.CancelFunc
 	gate     chan struct{} // closed when everything that the app depends on is ready
 }
