@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -148,6 +149,18 @@ func check(t testing.TB, err error) {
 
 const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings, namespace: NS, labels: {navarch.dev/app: shop}}\ndata: {word: one}\n"
 
+const web = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web, namespace: NS, labels: {navarch.dev/app: shop}}
+spec:
+  replicas: 2
+  paused: true
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec: {containers: [{name: web, image: "example.com/web:1"}]}
+`
+
 // TestDrift: whatever somebody does to an object of an app is told to that app.
 func TestDrift(t *testing.T) {
 	b := newBed(t)
@@ -189,17 +202,7 @@ func TestDrift(t *testing.T) {
 func TestHealth(t *testing.T) {
 	b := newBed(t)
 	id := b.id(deployments, "web")
-	o := b.create(`apiVersion: apps/v1
-kind: Deployment
-metadata: {name: web, namespace: NS, labels: {navarch.dev/app: shop}}
-spec:
-  replicas: 2
-  paused: true
-  selector: {matchLabels: {app: web}}
-  template:
-    metadata: {labels: {app: web}}
-    spec: {containers: [{name: web, image: "example.com/web:1"}]}
-`)
+	o := b.create(web)
 	b.told(id, "shop")
 	if s, _ := b.watcher.State(id); s.Health != wire.InProgress || s.Message == "" || s.Version != "g1" {
 		t.Errorf("at the beginning %+v", s)
@@ -211,10 +214,17 @@ spec:
 	}
 	b.patch(o, `{"spec":{"template":{"spec":{"nodeSelector":{"no":"node"}}}}}`)
 	b.until("it to be in progress", func() bool { s, _ := b.watcher.State(id); return s.Health == wire.InProgress })
-	b.patch(o, `{"spec":{"progressDeadlineSeconds":1,"minReadySeconds":0}}`)
-	b.until("it to have failed", func() bool { s, _ := b.watcher.State(id); return s.Health == wire.Failed && s.Message != "" })
 	check(t, b.Client.Delete(t.Context(), o))
 	b.until("it to be gone", func() bool { _, there := b.watcher.State(id); return !there })
+}
+
+// TestHealthFails: a Deployment whose pods find no node has failed in the end.
+func TestHealthFails(t *testing.T) {
+	b := newBed(t)
+	id := b.id(deployments, "web")
+	stuck := strings.Replace(web, "paused: true", "progressDeadlineSeconds: 1", 1)
+	b.create(strings.Replace(stuck, "{containers:", "{nodeSelector: {no: node}, containers:", 1))
+	b.until("it to have failed", func() bool { s, _ := b.watcher.State(id); return s.Health == wire.Failed && s.Message != "" })
 }
 
 // TestFollow: what is of no app is not looked at, and who begins to watch is told
@@ -246,6 +256,33 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// TestSynced: what is in the cluster when a kind is followed is known at the moment
+// in which everything is said to be seen. Else all of it would be taken for deleted.
+func TestSynced(t *testing.T) {
+	b := newBed(t)
+	const objects = 200
+	for i := range objects {
+		b.create(strings.Replace(settings, "name: settings", fmt.Sprintf("name: s-%d", i), 1))
+	}
+	for range 5 {
+		late, err := observe.NewWatcher(t.Context(), b.Config, labelApp, slog.New(slog.DiscardHandler))
+		check(t, err)
+		late.Follow(configMaps, configMaps.GroupVersion().WithResource("configmaps"))
+		deadline := time.Now().Add(30 * time.Second)
+		for !late.Synced("", "ConfigMap") {
+			if time.Now().After(deadline) {
+				t.Fatal("never synced")
+			}
+			runtime.Gosched()
+		}
+		for i := range objects {
+			if _, there := late.State(b.id(configMaps, fmt.Sprintf("s-%d", i))); !there {
+				t.Fatalf("object %d is not known", i)
+			}
+		}
+	}
+}
+
 // TestFacts: nodes, pods and namespaces are counted as they come and go.
 func TestFacts(t *testing.T) {
 	b := newBed(t)
@@ -259,14 +296,16 @@ func TestFacts(t *testing.T) {
 		t.Error("namespaces are not what they are")
 	}
 	pod := b.create("apiVersion: v1\nkind: Pod\nmetadata: {name: one, namespace: NS}\nspec: {nodeSelector: {no: node}, containers: [{name: a, image: a}]}\n")
-	b.until("the pod to be counted", func() bool { return c.Facts().Pods["Pending"] == before.Pods["Pending"]+1 })
+	// Only this pod is in a phase that nobody gives to pods of their own accord.
+	check(t, b.Client.Status().Patch(t.Context(), pod, client.RawPatch("application/merge-patch+json", []byte(`{"status":{"phase":"Unknown"}}`))))
+	b.until("the pod to be counted", func() bool { return c.Facts().Pods["Unknown"] == 1 })
 	select {
 	case <-c.Dirty():
 	case <-time.After(10 * time.Second):
 		t.Error("nobody is told")
 	}
 	check(t, b.Client.Delete(t.Context(), pod, client.GracePeriodSeconds(0)))
-	b.until("the pod to be gone", func() bool { return c.Facts().Pods["Pending"] == before.Pods["Pending"] })
+	b.until("the pod to be gone", func() bool { return c.Facts().Pods["Unknown"] == 0 })
 	node := b.create("apiVersion: v1\nkind: Node\nmetadata: {name: NS}\n")
 	b.until("the node to be counted", func() bool { f := c.Facts(); return f.Nodes == 4 && f.NodesReady == 4 })
 	check(t, b.Client.Delete(t.Context(), node))
