@@ -113,7 +113,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 		return err
 	}
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
-	reports := newReporter(conn, c.Log)
+	reports := newReporter(conn.Report, c.Log)
 	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
 	keeper := newKeeper(h.shelf, cache, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)

@@ -3,6 +3,8 @@ package agent
 import (
 	"log/slog"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
 	"github.com/navarch/navarch/fleet"
 )
 
@@ -15,3 +17,5 @@ func newReconcilerOf(names ...fleet.AppName) *reconciler {
 	}
 	return r
 }
+
+var appsResource = schema.GroupResource{Group: "apps", Resource: "deployments"}

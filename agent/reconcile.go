@@ -267,23 +267,18 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		w.kind, w.gate = applies, make(chan struct{})
 		return w
 	case a.current() && len(a.drifted) > 0:
-		if w.mend = r.versions(a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now)); len(w.mend) > 0 {
-			w.kind = mends
+		if w.mend = a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now); len(w.mend) > 0 {
+			w.kind, w.saw = mends, map[fleet.ObjectID]string{}
+			for _, id := range w.mend {
+				if s, there := r.hands.watcher.State(id); there {
+					w.saw[id] = s.Version
+				}
+			}
 			return w
 		}
 		r.report(a) // a fight may be over
 	}
 	return nil
-}
-
-// versions returns objects with their versions as last seen.
-func (r *reconciler) versions(ids []fleet.ObjectID) map[fleet.ObjectID]string {
-	versions := make(map[fleet.ObjectID]string, len(ids))
-	for _, id := range ids {
-		state, _ := r.hands.watcher.State(id)
-		versions[id] = state.Version
-	}
-	return versions
 }
 
 // waitsFor returns the apps that an app depends on and that are not ready.
@@ -309,7 +304,11 @@ func (r *reconciler) finish(done result, now time.Time) {
 	case removes:
 		r.finishRemoval(a, done, now)
 	case mends:
-		r.metrics.repaired(a.repaired(done.applied, w.mend))
+		for _, applied := range done.applied {
+			if a.repaired(w.saw[applied.ID], apply.VersionOf(applied.Meta), applied.ID) {
+				r.metrics.repaired(1)
+			}
+		}
 		r.keep(a, done, a.record.IDs())
 		r.settle(a, done.err, now)
 	case applies:
@@ -341,11 +340,16 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 	for _, item := range a.record.Objects {
 		known[item.ObjectID] = item
 	}
+	has := make(map[fleet.ObjectID]bool, len(ids))
+	for _, id := range ids {
+		has[id] = true
+	}
 	for _, applied := range done.applied {
 		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}
-	items := make([]apply.Item, 0, len(ids))
-	for _, id := range ids {
+	items := make([]apply.Item, 0, len(has))
+	for id := range has {
 		item := known[id]
 		item.ObjectID = id
 		items = append(items, item)

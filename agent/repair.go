@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/navarch/navarch/agent/apply"
 	"github.com/navarch/navarch/fleet"
 )
 
@@ -40,21 +39,18 @@ func (a *app) mayRepair(id fleet.ObjectID, now time.Time) bool {
 	return r.count <= maxRepairs
 }
 
-// repaired takes in what came of repairs and returns how many changed something. One
-// that did not was of a field that the cluster may change for itself, and is not
-// counted as a repair.
-func (a *app) repaired(applied []apply.Applied, before map[fleet.ObjectID]string) int {
-	changed := 0
-	for _, object := range applied {
-		if apply.VersionOf(object.Meta) != before[object.ID] {
-			changed++
-			continue
-		}
-		if r := a.repairs[object.ID]; r != nil && r.count > 0 {
-			r.count--
-		}
+// repaired takes in what a repair made of an object that was seen in some version,
+// and tells whether it changed anything: somebody may have changed what the app does
+// not say, and that is no fight. A generation counts only some changes, so it tells
+// nothing.
+func (a *app) repaired(saw, now string, id fleet.ObjectID) bool {
+	if saw != now || !strings.HasPrefix(now, "r") {
+		return true
 	}
-	return changed
+	if r := a.repairs[id]; r != nil && r.count > 0 {
+		r.count--
+	}
+	return false
 }
 
 // broken returns the objects of a current app that somebody changed or deleted and

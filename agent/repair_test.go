@@ -181,6 +181,34 @@ func TestFight(t *testing.T) {
 	}
 }
 
+// TestRepaired: a repair that changed nothing does not count.
+func TestRepaired(t *testing.T) {
+	for name, test := range map[string]struct {
+		saw, now string
+		want     bool
+	}{
+		"it was changed":       {"r7", "r8", true},
+		"it was as it should":  {"r7", "r7", false},
+		"it was gone":          {"", "r8", true},
+		"its spec was changed": {"g1", "g2", true},
+		"its labels, perhaps":  {"g1", "g1", true},
+	} {
+		a, now := whole(), time.Unix(1000, 0)
+		for i := range 2 * maxRepairs {
+			may := a.mayRepair(web, now)
+			if want := i < maxRepairs || !test.want; may != want {
+				t.Errorf("%s: repair %d may be made: %v", name, i+1, may)
+			}
+			if !may {
+				break
+			}
+			if got := a.repaired(test.saw, test.now, web); got != test.want {
+				t.Errorf("%s: it changed something: %v", name, got)
+			}
+		}
+	}
+}
+
 // TestRepairsOverTime: an object that is changed now and then is repaired each time.
 func TestRepairsOverTime(t *testing.T) {
 	a := whole()

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"reflect"
 	"sync"
@@ -18,6 +19,9 @@ const (
 	// settleReports is how close together two rounds of reports may be. The first
 	// change goes out at once, what follows within this time goes out together.
 	settleReports = 200 * time.Millisecond
+	// retryReports is when to try again what the hub could not take though the
+	// connection stands: it may not have made its streams yet.
+	retryReports  = 5 * time.Second
 	reportsAtOnce = 16
 	// resendMost is the longest pause between two attempts to send what could not be
 	// sent: the server may be there and its streams not be made yet.
@@ -27,8 +31,8 @@ const (
 // reporter tells the hub the last word on every app, and again after every
 // connection. What it could not tell it keeps.
 type reporter struct {
-	conn *natsconn.Conn
-	log  *slog.Logger
+	report func(context.Context, wire.Report) error
+	log    *slog.Logger
 
 	mu     sync.Mutex
 	last   map[fleet.AppName]wire.Report // the last word
@@ -37,10 +41,11 @@ type reporter struct {
 	now    chan struct{} // one slot: no reason to wait any longer
 }
 
-func newReporter(conn *natsconn.Conn, log *slog.Logger) *reporter {
+// newReporter returns a reporter that sends with report, as [natsconn.Conn.Report].
+func newReporter(report func(context.Context, wire.Report) error, log *slog.Logger) *reporter {
 	return &reporter{
-		conn: conn, log: log,
-		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1), now: make(chan struct{}, 1),
+		report: report, log: log,
+		last: map[fleet.AppName]wire.Report{}, unsent: map[fleet.AppName]bool{}, dirty: make(chan struct{}, 1),
 	}
 }
 
@@ -79,20 +84,19 @@ func (p *reporter) again() {
 
 // run sends reports until ctx ends.
 func (p *reporter) run(ctx context.Context) error {
-	pause := settleReports
+	var retry <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-p.dirty:
+		case <-retry:
 		}
+		retry = nil
 		if p.send(ctx) {
-			pause = settleReports
-		} else {
-			pause = min(2*pause, resendMost)
-			signal(p.dirty)
+			retry = time.After(retryReports)
 		}
-		settle := time.NewTimer(pause)
+		settle := time.NewTimer(settleReports)
 		select {
 		case <-ctx.Done():
 		case <-p.now:
@@ -102,8 +106,9 @@ func (p *reporter) run(ctx context.Context) error {
 	}
 }
 
-// send sends what is unsent, and tells whether it could. What fails is unsent again.
-func (p *reporter) send(ctx context.Context) bool {
+// send sends what is unsent. What fails is unsent again, and goes out with the next
+// connection or round; again tells whether it is worth a round of its own.
+func (p *reporter) send(ctx context.Context) (again bool) {
 	p.mu.Lock()
 	reports := make([]wire.Report, 0, len(p.unsent))
 	for app := range p.unsent {
@@ -115,17 +120,22 @@ func (p *reporter) send(ctx context.Context) bool {
 	group.SetLimit(reportsAtOnce)
 	for _, r := range reports {
 		group.Go(func() error {
-			err := p.conn.Report(ctx, r)
-			if err != nil {
-				p.log.Debug("report not sent", "app", r.App, "err", err)
-				p.mu.Lock()
+			err := p.report(ctx, r)
+			if err == nil {
+				return nil
+			}
+			p.log.Debug("report not sent", "app", r.App, "err", err)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			if _, known := p.last[r.App]; known {
 				p.unsent[r.App] = true
-				p.mu.Unlock()
+				again = again || errors.Is(err, natsconn.ErrUnavailable)
 			}
 			return err
 		})
 	}
-	return group.Wait() == nil
+	_ = group.Wait() // every error was kept above
+	return again
 }
 
 // forget drops what is no longer of any concern.

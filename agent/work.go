@@ -30,7 +30,8 @@ type work struct {
 	desired  fleet.DesiredApp
 	revision string                    // that brought desired
 	record   apply.Record              // as it was when the work began
-	mend     map[fleet.ObjectID]string // objects to apply again, and their versions before
+	mend     []fleet.ObjectID          // objects to apply again
+	saw      map[fleet.ObjectID]string // of those, the version in which each was seen
 	// preserve leaves the objects in the cluster, as nobody's.
 	preserve bool
 	cancel   context.CancelFunc
@@ -99,7 +100,9 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
-	if r.applied, r.err = h.client.ApplyAll(ctx, built, way); r.err != nil {
+	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
+	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
+	if r.err != nil {
 		return r
 	}
 	gone := h.superfluous(w, r.objects)
@@ -218,11 +221,14 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		r.err = err
 		return r
 	}
+	broken := make(map[fleet.ObjectID]bool, len(w.mend))
+	for _, id := range w.mend {
+		broken[id] = true
+	}
 	r.wishes, _ = h.follow(built)
 	built = slices.DeleteFunc(built, func(b *unstructured.Unstructured) bool {
 		o, err := h.client.Prepare(b)
-		_, broken := w.mend[o.ID]
-		return err == nil && !broken
+		return err == nil && !broken[o.ID]
 	})
 	if r.err = h.makeNamespaces(ctx, "", built); r.err == nil {
 		r.applied, r.err = h.client.ApplyAll(ctx, built, apply.Way{

@@ -21,11 +21,15 @@ type announcer struct {
 	key       ed25519.PrivateKey
 	conn      *natsconn.Conn
 	store     *artifacts.Store
-	epoch     uint64
-	sequence  uint64 // of the last announcement
+	sequence  uint64                       // of the last announcement
+	epochs    map[fleet.ClusterName]uint64 // where it is not the first; see rise
 	published fleet.Published
-	told      map[fleet.ClusterName]wire.Announcement // the last, of each cluster
+	told      map[fleet.ClusterName]wire.Announcement // the last that each may have heard
 }
+
+// epoch is that of the next announcement to a cluster. Each cluster has its own:
+// what one agent says decides nothing about another.
+func (a *announcer) epoch(cluster fleet.ClusterName) uint64 { return max(1, a.epochs[cluster]) }
 
 // recall reads what was announced before this hub started and tells the board.
 // What this hub's key did not sign, or whose index is lost, counts as never
@@ -41,9 +45,8 @@ func (a *announcer) recall(ctx context.Context, board *view.Board) error {
 		if err != nil {
 			continue
 		}
-		if announcement.After(a.epoch, a.sequence) {
-			a.epoch, a.sequence = announcement.Epoch, announcement.Sequence
-		}
+		a.epochs[cluster] = announcement.Epoch
+		a.sequence = max(a.sequence, announcement.Sequence)
 		content, err := a.store.Get(ctx, announcement.Index)
 		if errors.Is(err, natsconn.ErrNotFound) || errors.Is(err, wire.ErrCorrupt) {
 			continue
@@ -92,7 +95,7 @@ func (a *announcer) announce(ctx context.Context, revision string, files map[fle
 		announcement := wire.Announcement{
 			Version:  wire.Version,
 			Cluster:  change.Cluster,
-			Epoch:    a.epoch,
+			Epoch:    a.epoch(change.Cluster),
 			Sequence: a.sequence + 1,
 			Revision: revision,
 			Index:    indexes[change.Cluster],
@@ -103,7 +106,9 @@ func (a *announcer) announce(ctx context.Context, revision string, files map[fle
 		}
 		sealed[change.Cluster], told[change.Cluster] = message, announcement
 	}
-	a.sequence++ // never used twice, also when only some clusters hear of it
+	// Never used twice, and remembered, also when only some clusters hear of it.
+	a.sequence++
+	a.told = told
 	if err := a.conn.AnnounceAll(ctx, sealed); err != nil {
 		return fmt.Errorf("announce: %w", err)
 	}
@@ -111,7 +116,7 @@ func (a *announcer) announce(ctx context.Context, revision string, files map[fle
 	for _, change := range plan.Changes {
 		published[change.Cluster] = change.Desired
 	}
-	a.published, a.told = published, told
+	a.published = published
 	return nil
 }
 
@@ -152,17 +157,23 @@ func (a *announcer) behind(h wire.Heartbeat) bool {
 	seen := wire.Announcement{Epoch: h.Epoch, Sequence: h.Sequence}
 	told, ok := a.told[h.Cluster]
 	if !ok {
-		return seen.After(a.epoch, a.sequence)
+		return seen.After(a.epoch(h.Cluster), a.sequence)
 	}
 	same := seen.Epoch == told.Epoch && seen.Sequence == told.Sequence
 	return seen.After(told.Epoch, told.Sequence) || same && h.Index != told.Index
 }
 
-// rise begins an epoch above one that an agent has seen, and forgets what was
-// announced so that every cluster is told again. It happens after the hub's data
+// rise begins an epoch above one that the agent of a cluster has seen, and forgets
+// what was announced to it so that it is told again. It happens after the hub's data
 // was lost.
-func (a *announcer) rise(seen uint64) {
-	a.epoch = seen + 1
-	a.sequence = 0
+func (a *announcer) rise(cluster fleet.ClusterName, seen uint64) {
+	a.epochs[cluster] = max(seen, seen+1) // there is none above the last
+	a.published = maps.Clone(a.published)
+	delete(a.published, cluster)
+	delete(a.told, cluster)
+}
+
+// forget forgets everything that was announced, so that every cluster is told again.
+func (a *announcer) forget() {
 	a.published, a.told = fleet.Published{}, map[fleet.ClusterName]wire.Announcement{}
 }

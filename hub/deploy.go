@@ -34,7 +34,9 @@ type deployer struct {
 	contents fleet.Contents   // objects of everything published or wanted
 	wanted   *wanted          // of the last commit that loaded and built; nil before the first
 	live     *wanted          // what was announced last; nil before the first
+	buried   orphans          // that a person agreed to remove
 	held     bool             // something waits for a person
+	lost     bool             // what the NATS server kept; nothing is known of it yet
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 	observed *observed
@@ -63,9 +65,9 @@ func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, 
 	return &deployer{
 		log:       log,
 		metrics:   newMetrics(),
-		announcer: announcer{key: key, conn: conn, epoch: 1, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
+		announcer: announcer{key: key, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
-		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: map[fleet.ClusterName]map[fleet.AppName]bool{}},
+		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: orphans{}},
 		observed:  newObserved(),
 		signals:   make(chan signal, 1024),
 		releases:  make(chan release),
@@ -132,7 +134,7 @@ func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 		d.log.Warn("commit refused: the last good revision stays", "revision", commit.Revision, "problems", len(problems))
 		return
 	}
-	d.wanted = w
+	d.wanted, d.buried = w, nil
 	if err := d.publish(ctx, w); err != nil {
 		d.log.Error("announce failed: it is tried again soon", "revision", commit.Revision, "err", err)
 		return
@@ -168,22 +170,23 @@ func (d *deployer) decide(reading *compile.Reading, revision string, now time.Ti
 // already is not announced again.
 func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.retry = nil
+	if err := d.lookUp(ctx); err != nil {
+		d.retry = time.After(retryAfter)
+		return err
+	}
 	published := fleet.Confirm(d.announcer.published, d.heard.removed)
 	settled := fleet.Wanted{
 		Revision: w.revision, Definition: w.Definition, Contents: d.known(ctx, w),
-		Desired: fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision),
-	}
-	orphans := d.orphans(settled.Desired)
-	if w.agreed {
-		settled.Desired = fleet.Bury(settled.Desired, orphans, w.revision)
+		Desired: fleet.Bury(fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision), d.buried, w.revision),
 	}
 	plan := fleet.Diff(published, settled)
-	held := len(plan.Holds) > 0 && !w.agreed
-	if !w.agreed {
-		plan.Holds = append(plan.Holds, holdsFor(orphans)...)
+	if w.agreed {
+		plan.Holds = nil
 	}
+	held := len(plan.Holds) > 0
 	if w == d.wanted {
-		d.held = len(plan.Holds) > 0 && !w.agreed
+		plan.Holds = append(plan.Holds, holdsFor(d.orphans(settled.Desired))...)
+		d.held = len(plan.Holds) > 0
 		d.board.Plan(view.Plan{
 			Revision: w.revision, Definition: w.Definition, Outcomes: w.Outcomes,
 			Changes: plan.Changes, Holds: plan.Holds, Held: d.held, Announced: !held,
@@ -202,6 +205,19 @@ func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.announcer.leave(plan.Left)
 	d.board.Published(d.announcer.published, w.revision, time.Now())
 	d.schedule(w)
+	return nil
+}
+
+// lookUp finds out what the NATS server keeps, where it has lost something.
+func (d *deployer) lookUp(ctx context.Context) error {
+	if !d.lost {
+		return nil
+	}
+	if err := d.announcer.store.Reload(ctx); err != nil {
+		return fmt.Errorf("look up the artifacts: %w", err)
+	}
+	d.announcer.forget()
+	d.lost = false
 	return nil
 }
 
@@ -230,12 +246,13 @@ func (d *deployer) known(ctx context.Context, w *wanted) fleet.Contents {
 	return contents
 }
 
-// release announces what is held because a person agreed to what it deletes.
+// release announces what is held because a person agreed to what it deletes, and to
+// the removal of what agents keep by now.
 func (d *deployer) release(ctx context.Context, revision string) error {
 	if d.wanted == nil || !d.held || d.wanted.revision != revision {
 		return fmt.Errorf("revision %q is not held: look at the dashboard for what is held now", revision)
 	}
-	d.wanted.agreed = true
+	d.wanted.agreed, d.buried = true, d.orphans(d.wanted.Desired)
 	return d.publish(ctx, d.wanted)
 }
 

@@ -16,8 +16,11 @@ import (
 // they say goes to the board only.
 type heard struct {
 	removed map[fleet.ClusterName]map[fleet.AppName]bool // every object of a tombstoned app is gone
-	orphans map[fleet.ClusterName]map[fleet.AppName]bool // kept by an agent, named by no index
+	orphans orphans                                      // kept by an agent, named by no index
 }
+
+// orphans are apps of clusters.
+type orphans = map[fleet.ClusterName]map[fleet.AppName]bool
 
 // signal is one thing that an agent said which the deployer has to know.
 type signal struct {
@@ -53,37 +56,44 @@ func (d *deployer) send(ctx context.Context, s signal) {
 	}
 }
 
-// hear takes in one signal.
+// hear takes in a signal and those that wait behind it. However many there are,
+// they make the hub publish once.
 func (d *deployer) hear(ctx context.Context, s signal) {
-	if s.report != nil {
-		d.observed.report(*s.report, s.received)
-		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)
-		if d.heard.orphans[s.cluster][s.report.App] != s.report.Held {
-			mark(d.heard.orphans, s.cluster, s.report.App, s.report.Held)
-			d.republish(ctx)
-		}
-		return
+	again := d.take(s)
+	for range len(d.signals) {
+		again = d.take(<-d.signals) || again
 	}
+	if again {
+		d.republish(ctx)
+	}
+}
+
+// take takes in one signal and tells whether something is to be published.
+func (d *deployer) take(s signal) bool {
+	a := &d.announcer
 	if s.heartbeat != nil {
 		d.observed.heartbeat(*s.heartbeat, s.received)
 	}
-	a := &d.announcer
-	if s.lost {
-		d.log.Warn("the NATS server lost what it kept: everything is announced again")
-		if err := a.store.Reload(ctx); err != nil {
-			d.log.Error("look up the artifacts", "err", err)
+	switch {
+	case s.report != nil:
+		d.observed.report(*s.report, s.received)
+		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)
+		if d.heard.orphans[s.cluster][s.report.App] == s.report.Held {
+			return false
 		}
-		a.published, a.told = fleet.Published{}, map[fleet.ClusterName]wire.Announcement{}
-		d.republish(ctx)
-		return
-	}
-	if !a.behind(*s.heartbeat) {
-		return
+		mark(d.heard.orphans, s.cluster, s.report.App, s.report.Held)
+		return true
+	case s.lost:
+		d.log.Warn("the NATS server lost what it kept: everything is announced again")
+		d.lost = true
+		return true
+	case !a.behind(*s.heartbeat):
+		return false
 	}
 	d.log.Warn("an agent has accepted an announcement that this hub does not remember: its data was lost; a new epoch begins",
 		"cluster", s.cluster, "epoch", s.heartbeat.Epoch, "sequence", s.heartbeat.Sequence)
-	a.rise(s.heartbeat.Epoch)
-	d.republish(ctx)
+	a.rise(s.cluster, s.heartbeat.Epoch)
+	return true
 }
 
 // republish announces what is wanted to whom it was not announced yet.
@@ -97,17 +107,17 @@ func (d *deployer) republish(ctx context.Context) {
 }
 
 // orphans are the apps that agents keep though neither Git names them nor a
-// tombstone removes them.
-func (d *deployer) orphans(desired fleet.Published) map[fleet.ClusterName]map[fleet.AppName]bool {
-	orphans := map[fleet.ClusterName]map[fleet.AppName]bool{}
+// tombstone removes them, without those that a person agreed to remove.
+func (d *deployer) orphans(desired fleet.Published) orphans {
+	kept := orphans{}
 	for cluster, apps := range d.heard.orphans {
 		for app := range apps {
-			if !d.runs(desired, cluster, app) {
-				mark(orphans, cluster, app, true)
+			if !d.runs(desired, cluster, app) && !d.buried[cluster][app] {
+				mark(kept, cluster, app, true)
 			}
 		}
 	}
-	return orphans
+	return kept
 }
 
 // runs tells whether an app is wanted on a cluster, or has a tombstone there.
@@ -117,10 +127,10 @@ func (d *deployer) runs(desired fleet.Published, cluster fleet.ClusterName, app 
 }
 
 // holdsFor says of each orphan that it waits for a person.
-func holdsFor(orphans map[fleet.ClusterName]map[fleet.AppName]bool) []fleet.Hold {
+func holdsFor(kept orphans) []fleet.Hold {
 	var holds []fleet.Hold
-	for _, cluster := range slices.Sorted(maps.Keys(orphans)) {
-		for _, app := range slices.Sorted(maps.Keys(orphans[cluster])) {
+	for _, cluster := range slices.Sorted(maps.Keys(kept)) {
+		for _, app := range slices.Sorted(maps.Keys(kept[cluster])) {
 			holds = append(holds, fleet.Hold{Cluster: cluster, Message: fmt.Sprintf(
 				"the agent keeps app %q, which Git does not name and no commit known to this hub took away: agree to remove it", app)})
 		}
@@ -128,7 +138,7 @@ func holdsFor(orphans map[fleet.ClusterName]map[fleet.AppName]bool) []fleet.Hold
 	return holds
 }
 
-func mark(set map[fleet.ClusterName]map[fleet.AppName]bool, cluster fleet.ClusterName, app fleet.AppName, is bool) {
+func mark(set orphans, cluster fleet.ClusterName, app fleet.AppName, is bool) {
 	if !is {
 		delete(set[cluster], app)
 		return

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -32,7 +31,7 @@ func (i *Inventory) Accepted(ctx context.Context) (wire.Announcement, error) {
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.accepted, i.acceptedMap = accepted, kept
+	i.accepted, i.acceptedMap.kept = accepted, kept
 	return accepted, nil
 }
 
@@ -45,18 +44,13 @@ func (i *Inventory) Accept(a wire.Announcement) {
 	}
 }
 
-func (i *Inventory) writeAccepted(ctx context.Context, a wire.Announcement, kept *corev1.ConfigMap) (*corev1.ConfigMap, error) {
+func (i *Inventory) writeAccepted(ctx context.Context, a wire.Announcement) error {
 	content, err := json.Marshal(a)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	next := &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Name: acceptedName, Labels: map[string]string{"app.kubernetes.io/managed-by": "navarch"}},
-		Data:       map[string]string{"announcement": string(content)},
+	if err := i.acceptedMap.write(ctx, i.maps, acceptedName, map[string]string{"announcement": string(content)}); err != nil {
+		return fmt.Errorf("write the accepted announcement: %w", err)
 	}
-	if kept == nil {
-		return i.maps.Create(ctx, next, metav1.CreateOptions{FieldManager: FieldManager})
-	}
-	next.ResourceVersion = kept.ResourceVersion
-	return i.maps.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
+	return nil
 }

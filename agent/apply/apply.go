@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,8 +29,9 @@ const (
 	AnnotationPrune = "navarch.dev/prune"
 )
 
-// ErrConflict means that an object belongs to another app.
-var ErrConflict = errors.New("it belongs to another app")
+// ErrForeign means that an object would have to be deleted and made again, and does
+// not carry the label of the app that wants it.
+var ErrForeign = errors.New("it does not belong to the app, so it is not deleted to be made again")
 
 // ObjectError is why one object could not be applied.
 type ObjectError struct {
@@ -49,6 +51,10 @@ func hint(err error) string {
 		return " (the cluster does not know this kind: install its CustomResourceDefinition first, or list the app that does under dependsOn)"
 	case errors.Is(err, ErrExists):
 		return " (set conflictResolution: Overwrite in the app's spec, or annotate the object with " + AnnotationConflict + ": overwrite, to take it over)"
+	case terminating(err):
+		return " (it is made again when it is gone)"
+	case errors.Is(err, ErrForeign):
+		return " (delete it yourself, or give the app's object another name)"
 	case immutable(err):
 		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted and made again)"
 	case apierrors.IsForbidden(err):
@@ -57,8 +63,18 @@ func hint(err error) string {
 	return ""
 }
 
+// immutableWords are in the API server's answer to a change of what cannot change.
+// It has no code of its own.
+var immutableWords = []string{"immutable", "updates to statefulset spec for fields other than", "cannot change roleRef", "may not change once set"}
+
 func immutable(err error) bool {
-	return apierrors.IsInvalid(err) && strings.Contains(err.Error(), "immutable")
+	return apierrors.IsInvalid(err) && slices.ContainsFunc(immutableWords, func(words string) bool { return strings.Contains(err.Error(), words) })
+}
+
+// terminating tells whether an object could not be made because its namespace is
+// about to go.
+func terminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // Applied is one object that is in the cluster as it should be.
@@ -81,11 +97,14 @@ func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error)
 	return c.patch(ctx, o)
 }
 
-// replace deletes an object and waits until it is gone.
+// replace deletes an object of the same app and waits until it is gone.
 func (c *Client) replace(ctx context.Context, o Object) error {
 	m, err := c.Look(ctx, o.Kind, o.ID)
 	if err != nil {
 		return ignoreAbsent(err)
+	}
+	if m.Labels[LabelApp] != o.Labels[LabelApp] {
+		return ErrForeign
 	}
 	if err := c.Delete(ctx, o.Kind, o.ID, m.UID); ignoreAbsent(err) != nil {
 		return err
@@ -154,7 +173,7 @@ func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructure
 		done, err := c.applyStage(ctx, stage, way)
 		applied = append(applied, done...)
 		failures = append(failures, err)
-		if err := c.established(ctx, stage); err != nil {
+		if err := c.established(ctx, slices.DeleteFunc(stage, func(o Object) bool { return !has(done, o.ID) })); err != nil {
 			failures = append(failures, err)
 		}
 		if ctx.Err() != nil {
@@ -190,6 +209,10 @@ func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstruct
 	}
 	applied, err := c.applyStage(ctx, late, way)
 	return applied, errors.Join(append(failures, err)...)
+}
+
+func has(applied []Applied, id fleet.ObjectID) bool {
+	return slices.ContainsFunc(applied, func(a Applied) bool { return a.ID == id })
 }
 
 func definesKinds(objects []Object) bool {

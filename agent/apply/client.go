@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -94,18 +96,18 @@ func (c *Client) Kind(group, version, kind string) (Kind, error) {
 
 // path is where the API server serves an object.
 func (k Kind) path(namespace, name string) []string {
-	path := []string{"/api", k.Resource.Version}
+	segments := []string{"/api", k.Resource.Version}
 	if k.Resource.Group != "" {
-		path = []string{"/apis", k.Resource.Group, k.Resource.Version}
+		segments = []string{"/apis", k.Resource.Group, k.Resource.Version}
 	}
 	if k.Namespaced {
-		path = append(path, "namespaces", namespace)
+		segments = append(segments, "namespaces", namespace)
 	}
-	path = append(path, k.Resource.Resource)
+	segments = append(segments, k.Resource.Resource)
 	if name != "" {
-		path = append(path, name)
+		segments = append(segments, name)
 	}
-	return path
+	return segments
 }
 
 // Object is an object ready to be applied: what it is and the bytes to send.
@@ -131,6 +133,9 @@ func (o Object) Hash() string {
 // has none.
 func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	gvk := built.GroupVersionKind()
+	if err := pathSafe(idOf(built)); err != nil {
+		return Object{ID: idOf(built)}, err
+	}
 	kind, err := c.Kind(gvk.Group, gvk.Version, gvk.Kind)
 	if err != nil {
 		return Object{ID: idOf(built)}, err
@@ -150,6 +155,16 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	return Object{ID: idOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
 }
 
+// pathSafe refuses names that would make the path of an object that of another.
+func pathSafe(id fleet.ObjectID) error {
+	for _, part := range []string{id.Namespace, id.Name} {
+		if wrong := content.IsPathSegmentName(part); len(wrong) > 0 {
+			return apierrors.NewBadRequest(fmt.Sprintf("name %q %s", part, strings.Join(wrong, ", ")))
+		}
+	}
+	return nil
+}
+
 func idOf(o *unstructured.Unstructured) fleet.ObjectID {
 	gvk := o.GroupVersionKind()
 	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
@@ -166,6 +181,9 @@ func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error)
 
 // Look reads the metadata of an object.
 func (c *Client) Look(ctx context.Context, kind Kind, id fleet.ObjectID) (metav1.ObjectMeta, error) {
+	if pathSafe(id) != nil {
+		return metav1.ObjectMeta{}, apierrors.NewNotFound(kind.Resource.GroupResource(), id.Name) // nothing has such a name
+	}
 	return c.send(ctx, c.rest.Get().AbsPath(kind.path(id.Namespace, id.Name)...))
 }
 
@@ -238,9 +256,13 @@ func readable(raw []byte, err error) error {
 // Permanent tells whether an error will come again until somebody changes
 // something: the object is wrong, or the agent may not do this.
 func Permanent(err error) bool {
-	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrConflict) || errors.Is(err, ErrExists) {
+	if terminating(err) {
+		return false
+	}
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) {
 		return true
 	}
 	var status apierrors.APIStatus
-	return errors.As(err, &status) && status.Status().Code == http.StatusUnprocessableEntity
+	return errors.As(err, &status) &&
+		(status.Status().Code == http.StatusUnprocessableEntity || strings.HasPrefix(status.Status().Message, "failed to create typed patch object"))
 }

@@ -11,9 +11,10 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 )
 
-// established waits until the API serves the definitions in a stage.
-func (c *Client) established(ctx context.Context, stage []Object) error {
-	for _, o := range stage {
+// established waits until the API serves the definitions among objects that are
+// there.
+func (c *Client) established(ctx context.Context, objects []Object) error {
+	for _, o := range objects {
 		if o.ID.Kind != "CustomResourceDefinition" {
 			continue
 		}

@@ -3,7 +3,6 @@ package apply
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"maps"
@@ -12,7 +11,6 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -78,13 +76,13 @@ type Inventory struct {
 
 	mu      sync.Mutex
 	records map[fleet.AppName]Record
-	kept    [shards]*corev1.ConfigMap // as last written or read; nil where there is none
+	kept    [shards]document
 	dirty   [shards]bool
 	flight  *flight // the write that is on its way; nil when none is
 	next    *flight // the one that waits for it
 
 	accepted      wire.Announcement // see Accept
-	acceptedMap   *corev1.ConfigMap // as last written or read; nil where there is none
+	acceptedMap   document
 	acceptedDirty bool
 }
 
@@ -111,7 +109,7 @@ func OpenInventory(ctx context.Context, config *rest.Config, namespace string) (
 		if err != nil {
 			return nil, fmt.Errorf("read the inventory in namespace %q: %w", namespace, err)
 		}
-		i.kept[shard] = kept
+		i.kept[shard].kept = kept
 		for app, content := range kept.Data {
 			var record Record
 			if err := json.Unmarshal([]byte(content), &record); err != nil {
@@ -221,19 +219,17 @@ func (i *Inventory) depart(ctx context.Context) {
 	now, dirty := i.flight, i.dirty
 	i.dirty = [shards]bool{}
 	wanted := i.content(dirty)
-	accepting, accepted, acceptedMap := i.acceptedDirty, i.accepted, i.acceptedMap
+	accepting, accepted := i.acceptedDirty, i.accepted
 	i.acceptedDirty = false
 	go func() {
 		ctx := context.WithoutCancel(ctx)
 		now.err = i.write(ctx, wanted)
 		if accepting && now.err == nil {
-			acceptedMap, now.err = i.writeAccepted(ctx, accepted, acceptedMap)
+			now.err = i.writeAccepted(ctx, accepted)
 		}
 		i.mu.Lock()
 		defer i.mu.Unlock()
-		if now.err == nil {
-			i.acceptedMap = acceptedMap
-		} else {
+		if now.err != nil {
 			i.acceptedDirty = i.acceptedDirty || accepting
 			for shard := range dirty {
 				i.dirty[shard] = i.dirty[shard] || dirty[shard]
@@ -264,45 +260,17 @@ func (i *Inventory) content(dirty [shards]bool) map[int]map[string]string {
 	return content
 }
 
-// ErrSecondAgent means that somebody else writes this agent's inventory.
-var ErrSecondAgent = errors.New("another agent writes the inventory of this cluster: stop one of the two")
-
 func (i *Inventory) write(ctx context.Context, content map[int]map[string]string) error {
 	group, ctx := errgroup.WithContext(ctx)
 	for shard, apps := range content {
 		group.Go(func() error {
-			i.mu.Lock()
-			kept := i.kept[shard]
-			i.mu.Unlock()
-			written, err := i.writeShard(ctx, shard, kept, apps)
-			if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
-				return ErrSecondAgent
-			}
-			if err != nil {
+			if err := i.kept[shard].write(ctx, i.maps, shardName(shard), apps); err != nil {
 				return fmt.Errorf("write the inventory: %w", err)
 			}
-			i.mu.Lock()
-			defer i.mu.Unlock()
-			i.kept[shard] = written
 			return nil
 		})
 	}
 	return group.Wait()
-}
-
-func (i *Inventory) writeShard(ctx context.Context, shard int, kept *corev1.ConfigMap, apps map[string]string) (*corev1.ConfigMap, error) {
-	if kept == nil {
-		return i.maps.Create(ctx, &corev1.ConfigMap{
-			ObjectMeta: metav1.ObjectMeta{Name: shardName(shard), Labels: map[string]string{"app.kubernetes.io/managed-by": "navarch"}},
-			Data:       apps,
-		}, metav1.CreateOptions{FieldManager: FieldManager})
-	}
-	if maps.Equal(kept.Data, apps) {
-		return kept, nil
-	}
-	next := kept.DeepCopy()
-	next.Data = apps
-	return i.maps.Update(ctx, next, metav1.UpdateOptions{FieldManager: FieldManager})
 }
 
 func sorted(items []Item) []Item {

@@ -33,6 +33,9 @@ func stageOf(id fleet.ObjectID) int {
 		return 3
 	case "rbac.authorization.k8s.io":
 		return 1
+	case "":
+	default:
+		return 2
 	}
 	switch id.Kind {
 	case "Namespace":

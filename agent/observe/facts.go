@@ -69,20 +69,21 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
 	}
 	core := c.factory.Core().V1()
+	var synced []cache.InformerSynced // not the informers': those do not wait for see
 	for _, informer := range []cache.SharedIndexInformer{core.Nodes().Informer(), core.Pods().Informer(), core.Namespaces().Informer()} {
-		if _, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    c.see,
 			UpdateFunc: func(_, o any) { c.see(o) },
 			DeleteFunc: c.lose,
-		}); err != nil {
+		})
+		if err != nil {
 			return nil, err
 		}
+		synced = append(synced, handler.HasSynced)
 	}
 	c.factory.Start(ctx.Done())
-	for kind, synced := range c.factory.WaitForCacheSync(ctx.Done()) {
-		if !synced {
-			return nil, fmt.Errorf("watch %s: %w", kind, context.Cause(ctx))
-		}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil, fmt.Errorf("watch nodes, pods and namespaces: %w", context.Cause(ctx))
 	}
 	return c, nil
 }

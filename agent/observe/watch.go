@@ -50,7 +50,7 @@ type Watcher struct {
 	ctx      context.Context //nolint:containedctx // informers begin when a kind is followed and end with the watcher
 
 	mu      sync.Mutex
-	kinds   map[schema.GroupKind]cache.SharedIndexInformer
+	kinds   map[schema.GroupKind]cache.InformerSynced // that every object was taken in
 	states  map[fleet.ObjectID]State
 	changes map[Change]bool
 	dirty   chan struct{} // one slot: changes is not empty
@@ -70,7 +70,7 @@ func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slo
 	}
 	return &Watcher{
 		label: label, dynamic: objects, metadata: metas, log: log, ctx: ctx,
-		kinds:   map[schema.GroupKind]cache.SharedIndexInformer{},
+		kinds:   map[schema.GroupKind]cache.InformerSynced{},
 		states:  map[fleet.ObjectID]State{},
 		changes: map[Change]bool{},
 		dirty:   make(chan struct{}, 1),
@@ -91,31 +91,36 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 	} else {
 		informer = metadatainformer.NewFilteredMetadataInformer(w.metadata, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
 	}
-	w.kinds[gvk.GroupKind()] = informer
-	// Neither call fails before the informer has started.
+	// No call fails before the informer has started.
 	_ = informer.SetTransform(lean)
 	_ = informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
 		w.log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
 	})
-	_, _ = informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.see(gvk, o) },
-		UpdateFunc: func(_, o any) { w.see(gvk, o) },
+		UpdateFunc: func(before, o any) { w.see(gvk, o); w.leave(gvk, before, o) },
 		DeleteFunc: func(o any) { w.lose(gvk, o) },
 	})
+	if err != nil {
+		w.log.Error("kind not watched", "kind", gvk.String(), "err", err)
+		return
+	}
+	w.kinds[gvk.GroupKind()] = handler.HasSynced
 	go informer.Run(w.ctx.Done())
 	go func() {
-		if cache.WaitForCacheSync(w.ctx.Done(), informer.HasSynced) {
+		if cache.WaitForCacheSync(w.ctx.Done(), handler.HasSynced) {
 			w.change(Change{ID: fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind}})
 		}
 	}()
 }
 
-// Synced tells whether everything of a kind that is in the cluster was seen.
+// Synced tells whether everything of a kind that is in the cluster was seen, so that
+// [Watcher.State] knows it.
 func (w *Watcher) Synced(group, kind string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	informer := w.kinds[schema.GroupKind{Group: group, Kind: kind}]
-	return informer != nil && informer.HasSynced()
+	synced := w.kinds[schema.GroupKind{Group: group, Kind: kind}]
+	return synced != nil && synced()
 }
 
 // State returns an object as it was last seen, and whether it was and is not gone.
@@ -157,6 +162,15 @@ func (w *Watcher) see(gvk schema.GroupVersionKind, object any) {
 		state.Health = wire.Terminating
 	}
 	w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { w.states[id] = state })
+}
+
+// leave takes in that somebody has put the label of another app on an object.
+func (w *Watcher) leave(gvk schema.GroupVersionKind, before, after any) {
+	was, ok := before.(metav1.Object)
+	is, too := after.(metav1.Object)
+	if ok && too && was.GetLabels()[w.label] != is.GetLabels()[w.label] {
+		w.change(Change{ID: idOf(gvk, was), App: fleet.AppName(was.GetLabels()[w.label])})
+	}
 }
 
 // lose takes in that an object is gone.
