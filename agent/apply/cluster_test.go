@@ -3,6 +3,7 @@ package apply_test
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -37,7 +38,7 @@ var member = sync.OnceValues(func() (*env.Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	started = func() error { return members[0].Stop() }
+	started = func() error { return errors.Join(members[0].Stop(), os.RemoveAll(dir)) }
 	return members[0], nil
 })
 
