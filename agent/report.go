@@ -23,9 +23,6 @@ const (
 	// connection stands: it may not have made its streams yet.
 	retryReports  = 5 * time.Second
 	reportsAtOnce = 16
-	// resendMost is the longest pause between two attempts to send what could not be
-	// sent: the server may be there and its streams not be made yet.
-	resendMost = 30 * time.Second
 )
 
 // reporter tells the hub the last word on every app, and again after every
