@@ -52,7 +52,7 @@ func (s *schedule) because(at *site, r refusal) Because {
 		b.Detail = r.taint.String() + " is not tolerated"
 	case RuleKind:
 		id := s.workloads[r.part].Object
-		b.Detail = fmt.Sprintf("the cluster does not serve %s", strings.TrimPrefix(id.Group+" "+id.Kind, " "))
+		b.Detail = "the cluster does not serve " + strings.TrimPrefix(id.Group+" "+id.Kind, " ")
 	case RuleSpread:
 		b.Detail = "the cluster has no " + s.app.Placement.SpreadConstraints[r.part].one() + " to spread over"
 	case RuleEvicted:

@@ -155,7 +155,7 @@ func candidatesOf(scored []karmadaScored) []candidate {
 		}
 		candidates[i] = candidate{
 			site: &site{Cluster: c, heard: true, observed: Observed{Nodes: nodesFor(s.AllocatableReplicas)}},
-			at: i, was: -1, score: s.Score, tier: s.OverflowOrder, room: s.AllocatableReplicas, available: s.AvailableReplicas,
+			at:   i, was: -1, score: s.Score, tier: s.OverflowOrder, room: s.AllocatableReplicas, available: s.AvailableReplicas,
 		}
 	}
 	return candidates
