@@ -50,7 +50,10 @@ type comparison struct {
 func (d *comparison) change(cluster ClusterName, before, after Desired, revision string) Change {
 	c := Change{Cluster: cluster}
 	var gone, come []DesiredApp // whose objects may go, or come
-	preserved := map[AppName]bool{}
+	preserved, failed := map[AppName]bool{}, map[AppName]bool{}
+	for _, stone := range after.Tombstones {
+		failed[stone.App] = stone.Evicted != nil
+	}
 	for was, is := range pairs(before.Apps, after.Apps) {
 		switch {
 		case was == nil:
@@ -61,6 +64,9 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 			if was.Terms.Preserve {
 				preserved[was.Name] = true
 				continue
+			}
+			if failed[was.Name] {
+				continue // no commit took it away: it runs elsewhere
 			}
 			gone = append(gone, *was)
 		case !was.equal(*is):

@@ -22,8 +22,8 @@ const (
 	unhealthyDefault = 300 * time.Second
 )
 
-// text says for people why a cluster is out.
-func (e Eviction) text() string {
+// String says for people why a cluster is out.
+func (e Eviction) String() string {
 	why := map[string]string{
 		EvictedCluster: "the cluster was lost", EvictedApp: "the app stayed unhealthy there", EvictedTaint: "a NoExecute taint drove it out",
 	}[e.Reason]

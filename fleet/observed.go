@@ -22,11 +22,11 @@ type Resources map[string]int64
 
 // State is what decides besides Git.
 type State struct {
-	Now      time.Time
-	Observed map[ClusterName]Observed
+	Now      time.Time                `json:"now"`
+	Observed map[ClusterName]Observed `json:"observed,omitempty"`
 	// Previous is what was decided last, by app; an app that was never decided is
 	// absent.
-	Previous map[AppName]Previous
+	Previous map[AppName]Previous `json:"previous,omitempty"`
 }
 
 // Observed is what an agent last said of its cluster and what the hub makes of its

@@ -56,7 +56,7 @@ func (s *schedule) because(at *site, r refusal) Because {
 	case RuleSpread:
 		b.Detail = "the cluster has no " + s.app.Placement.SpreadConstraints[r.part].one() + " to spread over"
 	case RuleEvicted:
-		b.Detail = s.evicted[at.Name].text()
+		b.Detail = s.evicted[at.Name].String()
 	case RuleCompany:
 		b.Detail = fmt.Sprintf("the other apps with %s=%s are elsewhere", r.group.key, r.group.value)
 		if r.other != "" {

@@ -6,13 +6,15 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/artifacts"
+	"github.com/navarch/navarch/hub/compile"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
-	"github.com/navarch/navarch/overlays"
 	"github.com/navarch/navarch/wire"
 	"github.com/navarch/navarch/wire/natsconn"
 )
@@ -20,32 +22,35 @@ import (
 // retryAfter is how long the hub waits before it announces again what it could not.
 const retryAfter = 2 * time.Second
 
-// deployer turns commits into announcements. One goroutine, run, owns it; what
-// agents and people say reaches it over channels.
+// deployer turns commits, and what is observed of clusters, into announcements. One
+// goroutine, run, owns it; what agents and people say reaches it over channels.
 type deployer struct {
 	log       *slog.Logger
 	metrics   *metrics
-	parser    parser
-	renderer  renderer
+	compiler  compile.Compiler
 	announcer announcer
 	board     *view.Board
 
 	contents fleet.Contents   // objects of everything published or wanted
 	wanted   *wanted          // of the last commit that loaded and built; nil before the first
-	agreed   bool             // a person agreed to what wanted deletes
+	live     *wanted          // what was announced last; nil before the first
 	held     bool             // something waits for a person
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
+	observed *observed
+	again    time.Time // when time alone may decide otherwise; zero: never
+	latest   atomic.Pointer[decision]
 
 	signals  chan signal
 	releases chan release
 }
 
-// wanted is what a commit says that the fleet should run, and the files of it.
+// wanted is what a commit says that the fleet should run, as it was decided last.
 type wanted struct {
-	fleet.Wanted
-	outcomes []fleet.Outcome
-	files    map[fleet.Digest]overlays.Files
+	*compile.Result
+	revision string
+	reading  *compile.Reading
+	agreed   bool // a person agreed to what it deletes
 }
 
 // release is a person's go for what is held.
@@ -61,6 +66,7 @@ func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, 
 		announcer: announcer{key: key, conn: conn, epoch: 1, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
 		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: map[fleet.ClusterName]map[fleet.AppName]bool{}},
+		observed:  newObserved(),
 		signals:   make(chan signal, 1024),
 		releases:  make(chan release),
 	}
@@ -90,12 +96,16 @@ func (d *deployer) recall(ctx context.Context) error {
 func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 	sweep := time.NewTicker(sweepEvery)
 	defer sweep.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case commit := <-commits:
 			d.deploy(ctx, commit)
+		case now := <-look.C:
+			d.look(ctx, now)
 		case now := <-sweep.C:
 			d.sweep(ctx, now)
 		case <-d.retry:
@@ -112,7 +122,7 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 // built changes nothing but the problems on the dashboard.
 func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 	start := time.Now()
-	w, problems := d.decide(commit)
+	w, problems := d.compile(commit, start)
 	defer func() { d.metrics.commit(problems.Err() == nil, time.Since(start)) }()
 	d.board.Commit(view.Commit{
 		Revision: commit.Revision, Message: commit.Message, Author: commit.Author, Time: commit.Time,
@@ -122,78 +132,84 @@ func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 		d.log.Warn("commit refused: the last good revision stays", "revision", commit.Revision, "problems", len(problems))
 		return
 	}
-	d.wanted, d.agreed = w, fleet.AllowsDeletions(commit.Message)
-	if err := d.publish(ctx); err != nil {
+	d.wanted = w
+	if err := d.publish(ctx, w); err != nil {
 		d.log.Error("announce failed: it is tried again soon", "revision", commit.Revision, "err", err)
 		return
 	}
 	d.log.Debug("commit handled", "revision", commit.Revision, "took", time.Since(start))
 }
 
-// decide is steps 2 to 5: definition, placement, overlays, and their objects.
-func (d *deployer) decide(commit repo.Commit) (*wanted, fleet.Problems) {
-	def, problems := d.parser.load(commit.Tree)
+// compile is steps 2 to 5: definition, placement, overlays, and their objects.
+func (d *deployer) compile(commit repo.Commit, now time.Time) (*wanted, fleet.Problems) {
+	reading, problems := d.compiler.Read(commit.Tree)
 	if problems.Err() != nil {
 		return nil, problems
 	}
-	outcomes := fleet.Decide(def)
-	groups := make(map[fleet.AppName][]fleet.Variant, len(def.Apps))
-	for i, app := range def.Apps {
-		groups[app.Name] = fleet.Variants(app, def.Clusters, outcomes[i].Placed)
+	w, more := d.decide(reading, commit.Revision, now)
+	w.agreed = fleet.AllowsDeletions(commit.Message)
+	return w, slices.Concat(problems, fleet.Lint(reading.Definition), more).Sorted()
+}
+
+// decide is steps 3 to 5 of a commit that was read.
+func (d *deployer) decide(reading *compile.Reading, revision string, now time.Time) (*wanted, fleet.Problems) {
+	d.observed.judge(now, time.Duration(reading.Definition.Settings.Failover.SilentAfter))
+	state := d.state(now)
+	outcomes := fleet.Decide(reading.Definition, reading.Workloads, state)
+	result, problems := d.compiler.Render(reading, outcomes)
+	if problems.Err() == nil {
+		d.latest.Store(&decision{reading: reading, state: state})
 	}
-	if err := d.renderer.render(commit.Tree, def, groups); err != nil {
-		return nil, append(problems, asProblems(err, fleet.App{})...).Sorted()
-	}
-	desired, contents, files := d.renderer.desired(def, groups)
-	problems = append(problems, fleet.Conflicts(desired, contents, def)...).Sorted()
-	return &wanted{
-		Wanted:   fleet.Wanted{Revision: commit.Revision, Definition: def, Desired: desired, Contents: contents},
-		outcomes: outcomes,
-		files:    files,
-	}, problems
+	return &wanted{Result: result, revision: revision, reading: reading}, problems
 }
 
 // publish is steps 6 to 8 for what is wanted. It holds where the plan says so and
 // nobody has agreed, and it may be repeated at any time: what has been announced
 // already is not announced again.
-func (d *deployer) publish(ctx context.Context) error {
+func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.retry = nil
-	w := d.wanted.Wanted
-	w.Contents = d.known(ctx)
-	orphans := d.orphans()
-	if d.agreed {
-		w.Desired = fleet.Bury(w.Desired, orphans, w.Revision)
+	published := fleet.Confirm(d.announcer.published, d.heard.removed)
+	settled := fleet.Wanted{
+		Revision: w.revision, Definition: w.Definition, Contents: d.known(ctx, w),
+		Desired: fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision),
 	}
-	plan := fleet.Diff(fleet.Confirm(d.announcer.published, d.heard.removed), w)
-	held := len(plan.Holds) > 0 && !d.agreed
-	if !d.agreed {
+	orphans := d.orphans(settled.Desired)
+	if w.agreed {
+		settled.Desired = fleet.Bury(settled.Desired, orphans, w.revision)
+	}
+	plan := fleet.Diff(published, settled)
+	held := len(plan.Holds) > 0 && !w.agreed
+	if !w.agreed {
 		plan.Holds = append(plan.Holds, holdsFor(orphans)...)
 	}
-	d.held = len(plan.Holds) > 0 && !d.agreed
-	d.board.Plan(view.Plan{
-		Revision: w.Revision, Definition: w.Definition, Outcomes: d.wanted.outcomes,
-		Changes: plan.Changes, Holds: plan.Holds, Held: d.held, Announced: !held,
-	})
+	if w == d.wanted {
+		d.held = len(plan.Holds) > 0 && !w.agreed
+		d.board.Plan(view.Plan{
+			Revision: w.revision, Definition: w.Definition, Outcomes: w.Outcomes,
+			Changes: plan.Changes, Holds: plan.Holds, Held: d.held, Announced: !held,
+		})
+	}
 	if held {
-		d.log.Warn("commit held: nothing is announced until a person agrees", "revision", w.Revision, "reasons", len(plan.Holds))
+		d.log.Warn("commit held: nothing is announced until a person agrees", "revision", w.revision, "reasons", len(plan.Holds))
 		return nil
 	}
-	if err := d.announcer.announce(ctx, w.Revision, d.wanted.files, plan); err != nil {
+	if err := d.announcer.announce(ctx, w.revision, w.Files, plan); err != nil {
 		d.retry = time.After(retryAfter)
 		return err
 	}
 	d.metrics.announcements.Add(float64(len(plan.Changes)))
-	d.contents = w.Contents
+	d.contents, d.live = settled.Contents, w
 	d.announcer.leave(plan.Left)
-	d.board.Published(d.announcer.published, w.Revision, time.Now())
+	d.board.Published(d.announcer.published, w.revision, time.Now())
+	d.schedule(w)
 	return nil
 }
 
 // known returns the objects of everything wanted and everything published. What
 // was published before this hub started is built again from the artifacts; what is
 // lost is missing from the result, and a person has to agree to its removal.
-func (d *deployer) known(ctx context.Context) fleet.Contents {
-	contents := maps.Clone(d.wanted.Contents)
+func (d *deployer) known(ctx context.Context, w *wanted) fleet.Contents {
+	contents := maps.Clone(w.Contents)
 	for _, cluster := range d.announcer.published {
 		for _, app := range cluster.Apps {
 			content := app.Content()
@@ -216,11 +232,11 @@ func (d *deployer) known(ctx context.Context) fleet.Contents {
 
 // release announces what is held because a person agreed to what it deletes.
 func (d *deployer) release(ctx context.Context, revision string) error {
-	if d.wanted == nil || !d.held || d.wanted.Revision != revision {
+	if d.wanted == nil || !d.held || d.wanted.revision != revision {
 		return fmt.Errorf("revision %q is not held: look at the dashboard for what is held now", revision)
 	}
-	d.agreed = true
-	return d.publish(ctx)
+	d.wanted.agreed = true
+	return d.publish(ctx, d.wanted)
 }
 
 // Release is a person's go for the revision that is held. It returns when what was

@@ -24,6 +24,7 @@ type signal struct {
 	cluster   fleet.ClusterName
 	report    *wire.Report    // Removed or Held, or no longer so
 	heartbeat *wire.Heartbeat // has seen an announcement that is ahead of this hub
+	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
 }
 
@@ -32,11 +33,11 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 	return natsconn.Listener{
 		Report: func(r wire.Report, received time.Time) {
 			d.board.Report(r, received)
-			d.send(ctx, signal{cluster: r.Cluster, report: &r})
+			d.send(ctx, signal{cluster: r.Cluster, report: &r, received: received})
 		},
 		Heartbeat: func(h wire.Heartbeat, received time.Time) {
 			d.board.Heartbeat(h, received)
-			d.send(ctx, signal{cluster: h.Cluster, heartbeat: &h})
+			d.send(ctx, signal{cluster: h.Cluster, heartbeat: &h, received: received})
 		},
 		Refused: func(subject string, err error) {
 			d.log.Warn("message of an agent refused", "subject", subject, "err", err)
@@ -55,12 +56,16 @@ func (d *deployer) send(ctx context.Context, s signal) {
 // hear takes in one signal.
 func (d *deployer) hear(ctx context.Context, s signal) {
 	if s.report != nil {
+		d.observed.report(*s.report, s.received)
 		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)
 		if d.heard.orphans[s.cluster][s.report.App] != s.report.Held {
 			mark(d.heard.orphans, s.cluster, s.report.App, s.report.Held)
 			d.republish(ctx)
 		}
 		return
+	}
+	if s.heartbeat != nil {
+		d.observed.heartbeat(*s.heartbeat, s.received)
 	}
 	a := &d.announcer
 	if s.lost {
@@ -86,18 +91,18 @@ func (d *deployer) republish(ctx context.Context) {
 	if d.wanted == nil {
 		return
 	}
-	if err := d.publish(ctx); err != nil {
-		d.log.Error("announce failed: it is tried again soon", "revision", d.wanted.Revision, "err", err)
+	if err := d.publish(ctx, d.wanted); err != nil {
+		d.log.Error("announce failed: it is tried again soon", "revision", d.wanted.revision, "err", err)
 	}
 }
 
 // orphans are the apps that agents keep though neither Git names them nor a
 // tombstone removes them.
-func (d *deployer) orphans() map[fleet.ClusterName]map[fleet.AppName]bool {
+func (d *deployer) orphans(desired fleet.Published) map[fleet.ClusterName]map[fleet.AppName]bool {
 	orphans := map[fleet.ClusterName]map[fleet.AppName]bool{}
 	for cluster, apps := range d.heard.orphans {
 		for app := range apps {
-			if !d.runs(cluster, app) {
+			if !d.runs(desired, cluster, app) {
 				mark(orphans, cluster, app, true)
 			}
 		}
@@ -106,8 +111,8 @@ func (d *deployer) orphans() map[fleet.ClusterName]map[fleet.AppName]bool {
 }
 
 // runs tells whether an app is wanted on a cluster, or has a tombstone there.
-func (d *deployer) runs(cluster fleet.ClusterName, app fleet.AppName) bool {
-	wanted := slices.ContainsFunc(d.wanted.Desired[cluster].Apps, func(a fleet.DesiredApp) bool { return a.Name == app })
+func (d *deployer) runs(desired fleet.Published, cluster fleet.ClusterName, app fleet.AppName) bool {
+	wanted := slices.ContainsFunc(desired[cluster].Apps, func(a fleet.DesiredApp) bool { return a.Name == app })
 	return wanted || slices.ContainsFunc(d.announcer.published[cluster].Tombstones, func(t fleet.Tombstone) bool { return t.App == app })
 }
 

@@ -1,6 +1,8 @@
 package hub
 
 import (
+	"maps"
+	"reflect"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
@@ -10,6 +12,11 @@ import (
 // observed is what agents say of their clusters, as far as decisions ask for it.
 type observed struct {
 	clusters map[fleet.ClusterName]*sighting
+	// short: something did not fit, so that more room may decide otherwise.
+	short bool
+	// cares names the apps whose health may decide otherwise.
+	cares map[fleet.AppName]bool
+	dirty bool // something may decide otherwise
 }
 
 // sighting is one cluster as its agent last described it.
@@ -36,6 +43,9 @@ func (o *observed) cluster(name fleet.ClusterName) *sighting {
 func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
 	s := o.cluster(h.Cluster)
 	s.hear(received)
+	if o.short && !reflect.DeepEqual(s.room, h.Facts.Room) {
+		o.dirty = true
+	}
 	s.room = h.Facts.Room
 }
 
@@ -53,6 +63,7 @@ func (o *observed) report(r wire.Report, received time.Time) {
 	}
 	if before, known := s.apps[r.App]; !known || before.Healthy != healthy {
 		s.apps[r.App] = fleet.AppHealth{Healthy: healthy, Since: received}
+		o.dirty = o.dirty || o.cares[r.App]
 	}
 }
 
@@ -63,30 +74,27 @@ func (s *sighting) hear(received time.Time) {
 }
 
 // judge says which clusters are ready at a time: those that were heard from within
-// the patience. It tells whether that changed, and when it may next change by
-// itself; zero is never.
-func (o *observed) judge(now time.Time, patience time.Duration) (changed bool, next time.Time) {
+// the patience. It tells whether that changed.
+func (o *observed) judge(now time.Time, patience time.Duration) (changed bool) {
 	for _, s := range o.clusters {
 		silent := s.heard.Add(patience)
 		status, since := fleet.ConditionTrue, now
 		if !now.Before(silent) {
 			status, since = fleet.ConditionUnknown, silent
-		} else if next.IsZero() || silent.Before(next) {
-			next = silent
 		}
 		if s.ready != status {
-			changed = changed || s.ready != ""
+			changed = changed || s.ready != "" || status != fleet.ConditionTrue
 			s.ready, s.since = status, since
 		}
 	}
-	return changed, next
+	return changed
 }
 
 // state is what a decision sees of every cluster.
 func (o *observed) state() map[fleet.ClusterName]fleet.Observed {
 	state := make(map[fleet.ClusterName]fleet.Observed, len(o.clusters))
 	for name, s := range o.clusters {
-		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Apps: s.apps}
+		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Apps: maps.Clone(s.apps)}
 	}
 	return state
 }

@@ -35,6 +35,8 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 			return nil
 		},
 	}))
+	mux.HandleFunc("GET /api/v1/explain/{app}", d.explain)
+	mux.HandleFunc("GET /api/v1/observed", d.tellObserved)
 	if c.WebhookSecret == "" {
 		return mux, nil
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -138,7 +139,7 @@ func (c *Client) listForeign(ctx context.Context, at place) (names map[string]bo
 	var answer metav1.PartialObjectMetadataList
 	err = c.read(ctx, c.rest.Get().AbsPath(at.path(at.namespace, "")...).
 		Param("labelSelector", "!"+foreignSelector).
-		Param("limit", fmt.Sprint(foreignMost)), metadataListOnly, &answer)
+		Param("limit", strconv.Itoa(foreignMost)), metadataListOnly, &answer)
 	if err != nil {
 		return nil, false, err
 	}

@@ -146,12 +146,10 @@ func (s *Shelf) arranged(contents map[fleet.Digest][]byte) map[string]map[string
 		if placed[digest] || len(content) > shelfMost-shelfSize {
 			continue
 		}
-		name := ""
-		for ; ; number++ {
+		name := shelfPrefix + strconv.Itoa(number)
+		for sizes[name] > 0 && sizes[name]+len(content) > shelfSize {
+			number++
 			name = shelfPrefix + strconv.Itoa(number)
-			if sizes[name] == 0 || sizes[name]+len(content) <= shelfSize {
-				break
-			}
 		}
 		if next[name] == nil {
 			next[name] = map[string][]byte{}

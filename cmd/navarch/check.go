@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -41,14 +42,14 @@ error. Warnings do not fail.`,
 			return nil, cobra.ShellCompDirectiveFilterDirs
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := oneOf(cmd, "output", output, "text", "json"); err != nil {
+			if err := oneOf(cmd, output, "text", "json"); err != nil {
 				return err
 			}
 			return check(cmd.OutOrStdout(), folder(args), output)
 		},
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "text", "text or json")
-	complete(cmd, "output", "text", "json")
+	complete(cmd, "text", "json")
 	return cmd
 }
 
@@ -63,12 +64,12 @@ type finding struct {
 }
 
 func check(out io.Writer, dir, output string) error {
-	c, err := readCheckout(dir)
+	c, err := readCheckout(dir, fleet.State{Now: time.Now()})
 	if err != nil {
 		return err
 	}
 	found := finding{
-		Apps: len(c.def.Apps), Clusters: len(c.def.Clusters), Overlays: c.overlays(),
+		Apps: len(c.Definition.Apps), Clusters: len(c.Definition.Clusters), Overlays: c.Overlays,
 		Problems: append(fleet.Problems{}, c.problems...),
 	}
 	for _, p := range c.problems {

@@ -1,111 +1,102 @@
 package main
 
 import (
-	"errors"
+	"encoding/json"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/navarch/navarch/fleet"
-	"github.com/navarch/navarch/overlays"
+	"github.com/navarch/navarch/hub/compile"
 )
 
 // checkout is a fleet repository on disk after steps 2 to 5 of one git push, by
-// the same functions as in the hub.
+// the same code as in the hub.
 type checkout struct {
-	def      fleet.Definition // empty when it does not load
-	apps     []renderedApp    // by name; only those that render
+	*compile.Result
 	problems fleet.Problems
-}
-
-// renderedApp is an app in every variant that some cluster needs.
-type renderedApp struct {
-	fleet.App
-	source   overlays.Source
-	variants []renderedVariant
-}
-
-type renderedVariant struct {
-	fleet.Variant
-	overlay overlays.Overlay
-	objects []fleet.ObjectID
 }
 
 // readCheckout reads, decides and renders the repository in dir. What is wrong with
 // it is in the checkout's problems; the error is about dir itself.
-func readCheckout(dir string) (checkout, error) {
-	root, err := os.OpenRoot(dir) // symbolic links lead nowhere outside
+func readCheckout(dir string, state fleet.State) (checkout, error) {
+	files, done, err := openCheckout(dir)
 	if err != nil {
-		return checkout{}, fmt.Errorf("open the fleet repository: %w (name the folder of a checkout)", err)
+		return checkout{}, err
 	}
-	defer root.Close()
-	files := root.FS()
-	var c checkout
-	c.def, c.problems = fleet.Load(files)
-	if c.problems.Err() == nil && len(c.def.Apps)+len(c.def.Clusters) == 0 {
-		c.problems = append(c.problems, fleet.Problem{
+	defer done()
+	result, problems := compileFiles(files, state)
+	def := result.Definition
+	if problems.Err() == nil && len(def.Apps)+len(def.Clusters) == 0 {
+		problems = append(problems, fleet.Problem{
 			Message: "no app and no cluster is defined here",
 			Hint:    "name the root of a fleet repository, or begin one with `navarch init`",
 		})
 	}
-	outcomes := fleet.Decide(c.def)
-	for i, app := range c.def.Apps {
-		rendered := renderedApp{App: app}
-		if rendered.source, err = overlays.Gather(files, app); err != nil {
-			c.problems = append(c.problems, asProblems(err, app)...)
-			continue
-		}
-		for _, variant := range fleet.Variants(app, c.def.Clusters, outcomes[i].Placed) {
-			rules := make([]fleet.Override, len(variant.Rules))
-			for i, rule := range variant.Rules {
-				rules[i] = app.Overrides[rule]
-			}
-			overlay, objects, err := overlays.Render(files, app, rendered.source, overlays.Difference{Rules: rules})
-			if err != nil {
-				c.problems = append(c.problems, asProblems(err, app)...)
-				continue
-			}
-			rendered.variants = append(rendered.variants, renderedVariant{variant, overlay, overlays.ObjectIDs(objects)})
-		}
-		c.apps = append(c.apps, rendered)
-	}
-	c.problems = append(c.problems, c.conflicts()...).Sorted()
-	return c, nil
+	return checkout{result, problems}, nil
 }
 
-// conflicts finds objects that two apps want in the same cluster.
-func (c checkout) conflicts() fleet.Problems {
-	desired, contents := fleet.Published{}, fleet.Contents{}
-	for _, app := range c.apps {
-		for _, variant := range app.variants {
-			placed := fleet.DesiredApp{Name: app.Name, Namespace: app.Namespace, Overlay: variant.overlay.Digest, Base: app.source.Digest}
-			contents[placed.Content()] = variant.objects
-			for _, name := range variant.Clusters {
-				cluster := desired[name]
-				cluster.Apps = append(cluster.Apps, placed)
-				desired[name] = cluster
-			}
+// openCheckout opens the files of a checkout. Symbolic links lead nowhere outside.
+func openCheckout(dir string) (files fs.FS, done func(), err error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the fleet repository: %w (name the folder of a checkout)", err)
+	}
+	return root.FS(), func() { _ = root.Close() }, nil // it was only read
+}
+
+// compileFiles compiles files once, and looks for what they say in vain.
+func compileFiles(files fs.FS, state fleet.State) (*compile.Result, fleet.Problems) {
+	result, problems := new(compile.Compiler).Compile(files, state)
+	return result, slices.Concat(problems, fleet.Lint(result.Definition)).Sorted()
+}
+
+// after returns the state in which what a result decides runs. Without a hub's
+// observations it is what a change comes upon.
+func after(state fleet.State, r *compile.Result) fleet.State {
+	if state.Previous == nil {
+		state.Previous = fleet.PreviousOf(r.Desired)
+	}
+	return state
+}
+
+// observedFlags adds the flags that say what is observed.
+func observedFlags(flags *pflag.FlagSet, hub, file *string) {
+	flags.StringVar(hub, "hub", os.Getenv("NAVARCH_HUB"), "address of the hub whose observations decide; also NAVARCH_HUB")
+	flags.StringVar(file, "observed", "", "file with what a hub observed, as it answers at /api/v1/observed")
+}
+
+// readState returns what is observed: by a hub, in a file, or nothing.
+func readState(cmd *cobra.Command, address, file string) (fleet.State, error) {
+	var state fleet.State
+	switch {
+	case file != "":
+		content, err := os.ReadFile(file)
+		if err != nil {
+			return state, fmt.Errorf("--observed: %w", err)
+		}
+		if err := json.Unmarshal(content, &state); err != nil {
+			return state, fmt.Errorf("--observed %s: %w (want what a hub answers at /api/v1/observed)", file, err)
+		}
+	case address != "":
+		h, err := parseHub(cmd, address)
+		if err != nil {
+			return state, err
+		}
+		if err := h.call(cmd.Context(), "GET", "/api/v1/observed", nil, &state); err != nil {
+			return state, err
 		}
 	}
-	return fleet.Conflicts(desired, contents, c.def)
-}
-
-// overlays counts the distinct overlays.
-func (c checkout) overlays() int {
-	n := 0
-	for _, app := range c.apps {
-		n += len(app.variants)
+	if state.Now.IsZero() {
+		state.Now = time.Now()
 	}
-	return n
-}
-
-// asProblems gives err as problems that name at least the app's file.
-func asProblems(err error, app fleet.App) fleet.Problems {
-	var problems fleet.Problems
-	if errors.As(err, &problems) {
-		return problems
-	}
-	return fleet.Problems{{File: app.Position.File, Line: app.Position.Line, Message: err.Error()}}
+	return state, nil
 }
 
 // printProblems prints one problem a line, with the paths of the repository.

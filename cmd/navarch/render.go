@@ -17,6 +17,7 @@ import (
 type renderOptions struct {
 	out            string
 	clusters, apps []string // none: all
+	hub, observed  string
 }
 
 func newRender() *cobra.Command {
@@ -54,6 +55,7 @@ when the repository has an error.`,
 	flags.StringVarP(&o.out, "output", "o", "", "folder to write to (required)")
 	flags.StringSliceVar(&o.clusters, "cluster", nil, "only this cluster; may be repeated")
 	flags.StringSliceVar(&o.apps, "app", nil, "only this app; may be repeated")
+	observedFlags(flags, &o.hub, &o.observed)
 	_ = cmd.MarkFlagDirname("output") // it fails only for a flag that does not exist
 	completeFrom(cmd, "cluster", clusterNames)
 	completeFrom(cmd, "app", appNames)
@@ -64,7 +66,11 @@ func (o renderOptions) run(cmd *cobra.Command, dir string) error {
 	if o.out == "" {
 		return needFlag(cmd, "output", "rendered")
 	}
-	c, err := readCheckout(dir)
+	state, err := readState(cmd, o.hub, o.observed)
+	if err != nil {
+		return err
+	}
+	c, err := readCheckout(dir, state)
 	if err != nil {
 		return err
 	}
@@ -75,10 +81,10 @@ func (o renderOptions) run(cmd *cobra.Command, dir string) error {
 		cmd.PrintErrln("nothing was written")
 		return errSaid
 	}
-	if err := known("cluster", o.clusters, clusterNames(c.def)); err != nil {
+	if err := known("cluster", o.clusters, clusterNames(c.Definition)); err != nil {
 		return err
 	}
-	if err := known("app", o.apps, appNames(c.def)); err != nil {
+	if err := known("app", o.apps, appNames(c.Definition)); err != nil {
 		return err
 	}
 	placed := c.placed(o)
@@ -98,15 +104,13 @@ func (o renderOptions) run(cmd *cobra.Command, dir string) error {
 // asked for.
 func (c checkout) placed(o renderOptions) map[fleet.ClusterName][]overlays.Placed {
 	placed := map[fleet.ClusterName][]overlays.Placed{}
-	for _, app := range c.apps {
-		if len(o.apps) > 0 && !slices.Contains(o.apps, string(app.Name)) {
+	for cluster, desired := range c.Desired {
+		if len(o.clusters) > 0 && !slices.Contains(o.clusters, string(cluster)) {
 			continue
 		}
-		for _, variant := range app.variants {
-			for _, cluster := range variant.Clusters {
-				if len(o.clusters) == 0 || slices.Contains(o.clusters, string(cluster)) {
-					placed[cluster] = append(placed[cluster], overlays.Placed{App: app.Name, Base: app.source.Files, Overlay: variant.overlay.Files})
-				}
+		for _, app := range desired.Apps {
+			if len(o.apps) == 0 || slices.Contains(o.apps, string(app.Name)) {
+				placed[cluster] = append(placed[cluster], overlays.Placed{App: app.Name, Base: c.Files[app.Base], Overlay: c.Files[app.Overlay]})
 			}
 		}
 	}

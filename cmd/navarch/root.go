@@ -15,7 +15,8 @@ import (
 const (
 	exitOK      = 0
 	exitProblem = 1
-	exitUsage   = 2
+	exitDeletes = 2  // of plan: something would be deleted
+	exitUsage   = 64 // as in sysexits.h
 )
 
 // usageError is a command that was typed wrong.
@@ -43,6 +44,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitOK
 	case errors.Is(err, errSaid):
 		return exitProblem
+	case errors.Is(err, errDeletes):
+		return exitDeletes
 	case errors.Is(err, context.Canceled) && ctx.Err() != nil:
 		return exitProblem // interrupted: the person knows
 	}
@@ -87,7 +90,7 @@ a repository, prints what has to be installed, and shows what the hub knows.`,
 	)
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
-	root.AddCommand(newInit(), newCheck(), newRender(), newStatus(), newRelease(), newInstall(), newVersion())
+	root.AddCommand(newInit(), newCheck(), newRender(), newPlan(), newExplain(), newStatus(), newRelease(), newInstall(), newVersion())
 	return root
 }
 
@@ -133,17 +136,17 @@ func needFlag(cmd *cobra.Command, flag, example string) error {
 	return usageError{cmd.CommandPath(), fmt.Errorf("--%s is required, as in --%s %s", flag, flag, example)}
 }
 
-// oneOf checks the value of a flag that takes one of a few words.
-func oneOf(cmd *cobra.Command, flag, value string, words ...string) error {
+// oneOf checks the value of the flag --output.
+func oneOf(cmd *cobra.Command, value string, words ...string) error {
 	if slices.Contains(words, value) {
 		return nil
 	}
 	last := len(words) - 1
-	return usageError{cmd.CommandPath(), fmt.Errorf("--%s %q: want %s or %s", flag, value, strings.Join(words[:last], ", "), words[last])}
+	return usageError{cmd.CommandPath(), fmt.Errorf("--output %q: want %s or %s", value, strings.Join(words[:last], ", "), words[last])}
 }
 
-// complete makes the shell complete a flag from a few words.
-func complete(cmd *cobra.Command, flag string, words ...string) {
+// complete makes the shell complete the flag --output from a few words.
+func complete(cmd *cobra.Command, words ...string) {
 	// It fails only for a flag that does not exist, which a test would notice.
-	_ = cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp))
 }

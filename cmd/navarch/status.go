@@ -55,12 +55,12 @@ cannot be read, a commit with problems, a commit that is held.`,
 	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 1 if anything is Failed")
 	flags.StringSliceVar(&o.clusters, "cluster", nil, "only this cluster; may be repeated")
 	flags.StringSliceVar(&o.apps, "app", nil, "only this app; may be repeated")
-	complete(cmd, "output", "table", "wide", "json", "yaml")
+	complete(cmd, "table", "wide", "json", "yaml")
 	return cmd
 }
 
 func (o statusOptions) run(cmd *cobra.Command) error {
-	if err := oneOf(cmd, "output", o.output, "table", "wide", "json", "yaml"); err != nil {
+	if err := oneOf(cmd, o.output, "table", "wide", "json", "yaml"); err != nil {
 		return err
 	}
 	if o.watch && o.exitCode {

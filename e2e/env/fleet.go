@@ -144,27 +144,33 @@ func (f *Fleet) Member(name string) *Member {
 	return nil
 }
 
-// Push makes the repository hold exactly the files of dir, in a new commit, and
-// returns the revision.
-func (f *Fleet) Push(ctx context.Context, dir, message string) (string, error) {
+// Checkout makes the checkout hold exactly the files of dir, and commits nothing.
+func (f *Fleet) Checkout(dir string) error {
 	entries, err := os.ReadDir(f.Work.Path)
 	if err != nil {
-		return "", err
+		return err
 	}
 	for _, entry := range entries {
 		if entry.Name() == ".git" {
 			continue
 		}
 		if err := f.Work.Remove(entry.Name()); err != nil {
-			return "", err
+			return err
 		}
 	}
-	if err := os.CopyFS(f.Work.Path, os.DirFS(dir)); err != nil {
+	return os.CopyFS(f.Work.Path, os.DirFS(dir))
+}
+
+// Push makes the repository hold exactly the files of dir, in a new commit, and
+// returns the revision.
+func (f *Fleet) Push(ctx context.Context, dir, message string) (string, error) {
+	if err := f.Checkout(dir); err != nil {
 		return "", err
 	}
 	if _, err := f.Work.Commit(ctx, message); err != nil {
 		return "", err
 	}
+	var err error
 	f.Pushed, err = f.Work.Push(ctx)
 	return f.Revision(), err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -110,7 +111,7 @@ func readyCount(ctx context.Context, _ *testscript.TestScript, s *story, args []
 			total += n
 			counts = append(counts, fmt.Sprintf("%s %d", cluster, n))
 		}
-		if fmt.Sprint(total) != args[0] {
+		if strconv.Itoa(total) != args[0] {
 			return fmt.Errorf("%d replicas of %s are ready (%s), want %s", total, args[2], strings.Join(counts, ", "), args[0])
 		}
 		return nil

@@ -2,7 +2,9 @@ package stories
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -56,6 +58,7 @@ func TestStories(t *testing.T) {
 func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	all := maps.Clone(verbs)
 	maps.Copy(all, memberVerbs)
+	maps.Copy(all, planVerbs)
 	return all
 }
 
@@ -83,14 +86,17 @@ func setStage(t *testing.T) *stage {
 }
 
 // setup gives a story a fleet of its own: a repository, a hub and three agents on
-// the shared members. The sample fleet lies in $WORK/fleet, not pushed yet.
+// the shared members. The sample fleet lies in $WORK/fleet, not pushed yet, unless the
+// story brings clusters of its own.
 func (s *stage) setup(e *testscript.Env) error {
 	s.playing.Lock()
 	e.Defer(s.playing.Unlock)
 	ctx, cancel := context.WithTimeout(context.Background(), 2*patience)
 	defer cancel()
-	if err := os.CopyFS(filepath.Join(e.WorkDir, "fleet"), os.DirFS("testdata/fleet")); err != nil {
-		return err
+	if _, err := os.Stat(filepath.Join(e.WorkDir, "fleet", "clusters.yaml")); errors.Is(err, fs.ErrNotExist) {
+		if err := os.CopyFS(filepath.Join(e.WorkDir, "fleet"), os.DirFS("testdata/fleet")); err != nil {
+			return err
+		}
 	}
 	dir := filepath.Join(e.WorkDir, ".fleet")
 	fleet, err := env.StartFleet(ctx, env.FleetConfig{Tools: s.tools, Members: s.members, Dir: dir, HubArgs: []string{"--log-level", "debug"}})

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 
 	"github.com/navarch/navarch/e2e/env"
+	"github.com/navarch/navarch/hub/compile"
 )
 
 // story is what the verbs of one script act on.
@@ -27,6 +28,7 @@ type story struct {
 
 	browser *browser  // nil before the first look
 	since   time.Time // of the last cut
+	plan    compile.Preview
 }
 
 type storyKey struct{}
@@ -54,6 +56,7 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"second-agent":  plain(secondAgent),
 	"log":           plain(logSays),
 	"page":          plain(page),
+	"says":          plain(says),
 	"browse":        plain(browse),
 	"browser-sees":  plain(browserSees),
 	"screenshot":    plain(screenshot),
@@ -426,6 +429,21 @@ func page(ctx context.Context, ts *testscript.TestScript, s *story, args []strin
 	}
 	_, err = ts.Stdout().Write(content)
 	return err
+}
+
+// says PATH REGEXP waits until a page of the hub matches.
+func says(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	pattern, err := regexp.Compile(args[1])
+	if err != nil {
+		return err
+	}
+	return until(ctx, func() error {
+		content, err := s.Hub.Fetch(ctx, args[0])
+		if err == nil && !pattern.Match(content) {
+			err = fmt.Errorf("nothing on %s matches %q", args[0], args[1])
+		}
+		return err
+	})
 }
 
 // many-apps DIR N writes N apps of three objects each, placed on every cluster.

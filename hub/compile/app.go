@@ -3,6 +3,7 @@ package compile
 import (
 	"encoding/json"
 	"fmt"
+	"io/fs"
 	"maps"
 	"strings"
 
@@ -28,7 +29,7 @@ type variant struct {
 }
 
 // gather collects what an app is made of, or returns what is known of it already.
-func (c *Compiler) gather(tree Tree, def fleet.App) (*app, error) {
+func (c *Compiler) gather(tree fs.FS, def fleet.App) (*app, error) {
 	encoded, err := json.Marshal(struct {
 		fleet.Source
 		Namespace string
@@ -53,7 +54,7 @@ func (c *Compiler) gather(tree Tree, def fleet.App) (*app, error) {
 
 // render returns the app with exactly the given variants. What is known is not
 // rendered again.
-func (a *app) render(tree Tree, def fleet.App, groups []fleet.Variant) (*app, error) {
+func (a *app) render(tree fs.FS, def fleet.App, groups []fleet.Variant) (*app, error) {
 	next := &app{
 		definition: a.definition, inputs: maps.Clone(a.inputs), source: a.source, workloads: a.workloads,
 		variants: make(map[string]variant, len(groups)),
@@ -79,22 +80,35 @@ func difference(def fleet.App, group fleet.Variant) overlays.Difference {
 	for i, rule := range group.Rules {
 		d.Rules[i] = def.Overrides[rule]
 	}
+	for _, r := range group.Replicas {
+		d.Replicas = append(d.Replicas, overlays.Replica{Workload: r.Workload, Count: r.Count, Completions: r.Completions, Absent: r.Count == 0})
+	}
 	return d
 }
 
-func note(tree Tree, inputs map[string]string, paths []string) {
+func note(tree fs.FS, inputs map[string]string, paths []string) {
 	for _, path := range paths {
-		inputs[path], _ = tree.Hash(folder(path))
+		inputs[path], _ = hash(tree, folder(path))
 	}
 }
 
-func same(tree Tree, inputs map[string]string) bool {
+func same(tree fs.FS, inputs map[string]string) bool {
+	if _, tells := tree.(hashed); !tells {
+		return false
+	}
 	for path, id := range inputs {
-		if now, _ := tree.Hash(folder(path)); now != id {
+		if now, _ := hash(tree, folder(path)); now != id {
 			return false
 		}
 	}
 	return true
+}
+
+func hash(tree fs.FS, path string) (id string, found bool) {
+	if t, tells := tree.(hashed); tells {
+		return t.Hash(path)
+	}
+	return "", false
 }
 
 // folder takes the slash off that marks a folder in the paths of an overlay.

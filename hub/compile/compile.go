@@ -10,10 +10,9 @@ import (
 	"github.com/navarch/navarch/overlays"
 )
 
-// Tree is the files of one commit. Hash tells whether a file or folder is the same
-// as in another commit without reading it.
-type Tree interface {
-	fs.FS
+// hashed is a tree that tells whether a file or folder is the same as in another
+// commit without reading it. Of any other tree nothing is known to be the same.
+type hashed interface {
 	Hash(path string) (id string, found bool)
 }
 
@@ -31,22 +30,24 @@ type Reading struct {
 	// Workloads are what may be divided, by app.
 	Workloads map[fleet.AppName][]fleet.Workload
 
-	tree Tree
+	tree fs.FS
 	apps map[fleet.AppName]*app
 }
 
-// Fleet is what every cluster of a reading should run.
-type Fleet struct {
-	Desired  fleet.Published
-	Contents fleet.Contents                   // objects of everything desired
-	Files    map[fleet.Digest]overlays.Files // by overlay and base
-	Overlays int                              // how many distinct ones there are
+// Result is what every cluster of a reading should run.
+type Result struct {
+	Definition fleet.Definition
+	Outcomes   []fleet.Outcome // in the order of the apps
+	Desired    fleet.Published
+	Contents   fleet.Contents                  // objects of everything desired
+	Files      map[fleet.Digest]overlays.Files // by overlay and base
+	Overlays   int                             // how many distinct ones there are
 }
 
 // Read is step 2: it loads the definition of a tree and gathers what its apps are
 // made of. All problems are returned at once. Unless one of them is more than a
 // warning, the reading is whole; otherwise it holds what could be read.
-func (c *Compiler) Read(tree Tree) (*Reading, fleet.Problems) {
+func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 	r := &Reading{tree: tree, Workloads: map[fleet.AppName][]fleet.Workload{}, apps: map[fleet.AppName]*app{}}
 	var problems fleet.Problems
 	if r.Definition, problems = c.load(tree); problems.Err() != nil {
@@ -64,12 +65,12 @@ func (c *Compiler) Read(tree Tree) (*Reading, fleet.Problems) {
 }
 
 // load is [fleet.Load], which reads again only the files that changed.
-func (c *Compiler) load(tree Tree) (fleet.Definition, fleet.Problems) {
+func (c *Compiler) load(tree fs.FS) (fleet.Definition, fleet.Problems) {
 	found, problems := fleet.Find(tree)
 	next := make(map[string]fleet.Parsed, len(found))
 	parsed := make([]fleet.Parsed, 0, len(found))
 	for _, path := range found {
-		id, known := tree.Hash(path)
+		id, known := hash(tree, path)
 		key := path + "\x00" + id
 		file, ok := c.files[key]
 		if !ok || !known {
@@ -92,11 +93,20 @@ func (c *Compiler) load(tree Tree) (fleet.Definition, fleet.Problems) {
 	return def, problems
 }
 
+// Compile is steps 2 to 5 for a tree and what is known beside it. All problems are
+// returned at once; the result lacks what has one.
+func (c *Compiler) Compile(tree fs.FS, state fleet.State) (*Result, fleet.Problems) {
+	reading, problems := c.Read(tree)
+	result, more := c.Render(reading, fleet.Decide(reading.Definition, reading.Workloads, state))
+	return result, slices.Concat(problems, more).Sorted()
+}
+
 // Render is steps 4 and 5 for a reading and what was decided about it: one overlay
 // for each app and distinct outcome, built. It continues after a problem, and what
 // it then returns lacks what could not be rendered.
-func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (Fleet, fleet.Problems) {
-	f := Fleet{
+func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (*Result, fleet.Problems) {
+	f := &Result{
+		Definition: r.Definition, Outcomes: outcomes,
 		Desired:  make(fleet.Published, len(r.Definition.Clusters)),
 		Contents: fleet.Contents{},
 		Files:    map[fleet.Digest]overlays.Files{},
@@ -115,12 +125,12 @@ func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (Fleet, fleet.Pr
 			continue
 		}
 		next[def.Name] = rendered
-		f.add(def, rendered, groups)
+		f.add(def, rendered, groups, outcomes[i])
 	}
 	for cluster, d := range f.Desired {
 		f.Desired[cluster] = withDependencies(d)
 	}
-	problems = append(problems, fleet.Conflicts(f.Desired, f.Contents, r.Definition)...).Sorted()
+	problems = slices.Concat(problems, fleet.Conflicts(f.Desired, f.Contents, r.Definition), fleet.Violations(r.Definition, outcomes)).Sorted()
 	if problems.Err() == nil {
 		c.apps, r.apps = next, next
 	}
@@ -128,7 +138,7 @@ func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (Fleet, fleet.Pr
 }
 
 // add puts an app into the clusters where it is placed.
-func (f *Fleet) add(def fleet.App, a *app, groups []fleet.Variant) {
+func (f *Result) add(def fleet.App, a *app, groups []fleet.Variant, outcome fleet.Outcome) {
 	f.Overlays += len(groups)
 	for _, group := range groups {
 		v := a.variants[group.Key]
@@ -136,6 +146,10 @@ func (f *Fleet) add(def fleet.App, a *app, groups []fleet.Variant) {
 		item := fleet.DesiredApp{
 			Name: def.Name, Namespace: def.Namespace, DependsOn: def.DependsOn,
 			Overlay: v.overlay.Digest, Base: a.source.Digest, Terms: def.Rollout.Terms(),
+			Decided: fleet.Decided{Affinity: outcome.Affinity, Rescheduled: outcome.Rescheduled},
+		}
+		for _, r := range group.Replicas {
+			item.Decided.Replicas = append(item.Decided.Replicas, fleet.WorkloadReplicas{Workload: r.Workload, Count: r.Count})
 		}
 		f.Contents[item.Content()] = v.objects
 		for _, cluster := range group.Clusters {

@@ -30,6 +30,7 @@ type Board struct {
 	decided    bool                        // something was published since the hub started
 	members    map[fleet.ClusterName]*member
 	received   Received
+	patience   time.Duration // how long an agent may be silent
 
 	fold     folded
 	watchers map[chan struct{}]bool
@@ -47,6 +48,7 @@ func NewBoard() *Board {
 		apps:     map[fleet.AppName]fleet.App{},
 		changed:  map[fleet.AppName]change{},
 		members:  map[fleet.ClusterName]*member{},
+		patience: Patience,
 		watchers: map[chan struct{}]bool{},
 		fold: folded{
 			dirty:   map[fleet.ClusterName]bool{},
@@ -96,6 +98,12 @@ func (b *Board) Plan(p Plan) {
 			}
 			because[decision.Cluster][outcome.App] = decision.Because
 		}
+		for _, cluster := range outcome.Kept {
+			if because[cluster] == nil {
+				because[cluster] = map[fleet.AppName]fleet.Because{}
+			}
+			because[cluster][outcome.App] = fleet.Because{Rule: fleet.RuleKept, Detail: "left as it is: " + outcome.Evicted[cluster].String()}
+		}
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -112,6 +120,10 @@ func (b *Board) Plan(p Plan) {
 		if b.describes() {
 			return
 		}
+	}
+	if silent := time.Duration(p.Definition.Settings.Failover.SilentAfter); silent > 0 && silent != b.patience {
+		b.patience = silent
+		b.fold.silentAt = time.Unix(0, 1) // look at once: some may be silent by now
 	}
 	clear(b.apps)
 	for _, app := range p.Definition.Apps {
@@ -246,7 +258,7 @@ func (b *Board) hear(name fleet.ClusterName, at time.Time) *member {
 		return m
 	}
 	m.connected = true // as of then: the next reader looks whether that was long ago
-	if silentAt := at.Add(Patience); b.fold.silentAt.IsZero() || silentAt.Before(b.fold.silentAt) {
+	if silentAt := at.Add(b.patience); b.fold.silentAt.IsZero() || silentAt.Before(b.fold.silentAt) {
 		b.fold.silentAt = silentAt
 	}
 	b.touch()

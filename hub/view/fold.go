@@ -10,8 +10,8 @@ import (
 	"github.com/navarch/navarch/wire"
 )
 
-// Patience is how long an agent may be silent before its cluster is not heard
-// from: three heartbeats.
+// Patience is how long an agent may be silent before its cluster is not heard from,
+// where the fleet's settings do not say: three heartbeats.
 const Patience = 3 * wire.HeartbeatInterval
 
 // member is everything that is known of one cluster: what Git says, what was

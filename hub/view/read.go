@@ -83,7 +83,7 @@ func (b *Board) watchSilence(now time.Time) {
 		if !m.connected {
 			continue
 		}
-		silentAt := m.heard.Add(Patience)
+		silentAt := m.heard.Add(b.patience)
 		if !silentAt.After(now) {
 			m.connected = false
 			f.dirty[name], f.stale = true, true

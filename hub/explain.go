@@ -1,0 +1,65 @@
+package hub
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/navarch/navarch/fleet"
+)
+
+// explain answers why an app is where it is: GET /api/v1/explain/{app}, with
+// ?cluster=NAME for one cluster.
+func (d *deployer) explain(w http.ResponseWriter, r *http.Request) {
+	name := fleet.AppName(r.PathValue("app"))
+	decided := d.latest.Load()
+	if decided == nil {
+		refuse(w, http.StatusServiceUnavailable, "nothing is decided yet: no commit was accepted since the hub started")
+		return
+	}
+	explained, found := fleet.Explain(decided.reading.Definition, name, decided.reading.Workloads, decided.state)
+	if !found {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("the accepted commit has no app %q", name))
+		return
+	}
+	if cluster := fleet.ClusterName(r.URL.Query().Get("cluster")); cluster != "" {
+		only := explained.Verdicts[:0]
+		for _, v := range explained.Verdicts {
+			if v.Cluster == cluster {
+				only = append(only, v)
+			}
+		}
+		if explained.Verdicts = only; len(only) == 0 {
+			refuse(w, http.StatusNotFound, fmt.Sprintf("the accepted commit has no cluster %q", cluster))
+			return
+		}
+	}
+	respond(w, http.StatusOK, explained)
+}
+
+// tellObserved answers what decides beside Git: GET /api/v1/observed. The command
+// line takes it with --observed.
+func (d *deployer) tellObserved(w http.ResponseWriter, _ *http.Request) {
+	decided := d.latest.Load()
+	if decided == nil {
+		refuse(w, http.StatusServiceUnavailable, "nothing is observed yet: no commit was accepted since the hub started")
+		return
+	}
+	respond(w, http.StatusOK, decided.state)
+}
+
+func refuse(w http.ResponseWriter, status int, why string) {
+	respond(w, status, map[string]string{"error": why})
+}
+
+func respond(w http.ResponseWriter, status int, value any) {
+	content, err := json.MarshalIndent(value, "", "  ")
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(content, '\n')) // whoever asked has gone
+}

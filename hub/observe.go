@@ -1,0 +1,72 @@
+package hub
+
+import (
+	"context"
+	"time"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/compile"
+)
+
+// lookEvery is how often it is looked whether a cluster has become silent, or
+// anything else that is observed decides otherwise.
+const lookEvery = time.Second
+
+// decision is what was decided last, for those who ask why. Nobody changes it.
+type decision struct {
+	reading *compile.Reading
+	state   fleet.State
+}
+
+// state is what decides beside Git, now.
+func (d *deployer) state(now time.Time) fleet.State {
+	return fleet.State{Now: now, Observed: d.observed.state(), Previous: fleet.PreviousOf(d.announcer.published)}
+}
+
+// schedule notes when time alone may decide otherwise about what is live.
+func (d *deployer) schedule(w *wanted) {
+	d.again = time.Time{}
+	d.observed.short = false
+	d.observed.cares = map[fleet.AppName]bool{}
+	for i := range w.Outcomes {
+		o := &w.Outcomes[i]
+		if at := o.Again; !at.IsZero() && (d.again.IsZero() || at.Before(d.again)) {
+			d.again = at
+		}
+		d.observed.short = d.observed.short || o.Problem != ""
+		if f := w.Definition.Apps[i].Failover; f != nil && f.Application != nil {
+			d.observed.cares[o.App] = true
+		}
+	}
+}
+
+// look decides again about what is live where something observed has changed that
+// may decide otherwise. A commit that is held does not keep it from that.
+func (d *deployer) look(ctx context.Context, now time.Time) {
+	w := d.live
+	if w == nil {
+		return
+	}
+	changed := d.observed.judge(now, time.Duration(w.Definition.Settings.Failover.SilentAfter))
+	if !changed && !d.observed.dirty && (d.again.IsZero() || now.Before(d.again)) {
+		return
+	}
+	d.observed.dirty = false
+	next, problems := d.decide(w.reading, w.revision, now)
+	if err := problems.Err(); err != nil {
+		d.log.Error("what is observed asks for a placement that Git does not allow: everything stays as it is", "revision", w.revision, "err", err)
+		d.again = now.Add(retryMost)
+		return
+	}
+	next.agreed = w.agreed
+	if d.wanted == w {
+		d.wanted = next
+	}
+	if err := d.publish(ctx, next); err != nil {
+		d.log.Error("announce failed: it is tried again soon", "revision", w.revision, "err", err)
+		d.observed.dirty = true
+	}
+}
+
+// retryMost is how long to wait before what is not allowed is tried again.
+const retryMost = time.Minute
