@@ -152,7 +152,10 @@ type spreadGroup struct {
 // to the bound on clusters. Unless it is the last constraint it only leaves out the
 // clusters of other groups.
 func (s spread) byGroup(candidates []candidate, constraint, clusters SpreadConstraint, last bool) ([]candidate, error) {
-	groups := s.groups(candidates, constraint, clusters)
+	return fromGroups(s.groups(candidates, constraint, clusters), constraint, clusters, last)
+}
+
+func fromGroups(groups []spreadGroup, constraint, clusters SpreadConstraint, last bool) ([]candidate, error) {
 	if len(groups) < constraint.atLeast() {
 		return nil, fmt.Errorf("%d %s are feasible, the spread wants %d or more", len(groups), constraint.noun(), constraint.atLeast())
 	}
