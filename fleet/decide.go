@@ -138,7 +138,7 @@ func divisionOf(w Workload, counts []int64, placed []Decision) Division {
 // value as before.
 func (s *schedule) next(o *Outcome) Previous {
 	next := Previous{
-		Affinity: o.Affinity, Rescheduled: o.Rescheduled, Weighed: s.weighed,
+		Affinity: o.Affinity, Rescheduled: o.Rescheduled, Settled: s.settled,
 		Divisions: o.Divisions, Evicted: o.Evicted, Tolerating: s.tolerating,
 	}
 	if slices.EqualFunc(s.previous.Clusters, o.Placed, func(name ClusterName, d Decision) bool { return name == d.Cluster }) {

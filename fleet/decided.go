@@ -12,7 +12,7 @@ import (
 type Decided struct {
 	Affinity    string             `json:"affinity,omitempty"`
 	Rescheduled string             `json:"rescheduled,omitempty"`
-	Weighed     string             `json:"weighed,omitempty"`
+	Settled     string             `json:"settled,omitempty"`
 	Replicas    []WorkloadReplicas `json:"replicas,omitempty"` // of divided workloads, by workload
 	// Tolerating is since when a taint of the cluster is tolerated for a time.
 	Tolerating *time.Time `json:"tolerating,omitempty"`
@@ -29,7 +29,7 @@ type WorkloadReplicas struct {
 
 // In returns what was decided for one cluster.
 func (p Previous) In(cluster ClusterName) Decided {
-	d := Decided{Affinity: p.Affinity, Rescheduled: p.Rescheduled, Weighed: p.Weighed}
+	d := Decided{Affinity: p.Affinity, Rescheduled: p.Rescheduled, Settled: p.Settled}
 	if at, placed := slices.BinarySearch(p.Clusters, cluster); placed {
 		for _, division := range p.Divisions {
 			d.Replicas = append(d.Replicas, WorkloadReplicas{division.Workload, division.Counts[at]})
@@ -45,7 +45,7 @@ func (p Previous) In(cluster ClusterName) Decided {
 }
 
 func (d Decided) equal(e Decided) bool {
-	return d.Affinity == e.Affinity && d.Rescheduled == e.Rescheduled && d.Weighed == e.Weighed &&
+	return d.Affinity == e.Affinity && d.Rescheduled == e.Rescheduled && d.Settled == e.Settled &&
 		slices.Equal(d.Replicas, e.Replicas) && equalTimes(d.Tolerating, e.Tolerating) && d.Evicted.equal(e.Evicted)
 }
 
@@ -102,7 +102,7 @@ func (p *Previous) evict(cluster ClusterName, e Eviction) {
 // place adds the cluster that comes last.
 func (p *Previous) place(cluster ClusterName, d Decided) {
 	if len(p.Clusters) == 0 {
-		p.Affinity, p.Rescheduled, p.Weighed = d.Affinity, d.Rescheduled, d.Weighed
+		p.Affinity, p.Rescheduled, p.Settled = d.Affinity, d.Rescheduled, d.Settled
 	}
 	if d.Tolerating != nil {
 		if p.Tolerating == nil {

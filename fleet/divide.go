@@ -10,6 +10,7 @@ import (
 type part struct {
 	name   ClusterName
 	tier   int   // replicas overflow from one to the next
+	full   bool  // it takes no more than it runs
 	room   int64 // how many more replicas fit
 	before int64 // how many it runs
 	count  int64 // how many it gets
@@ -140,25 +141,43 @@ func aggregate(parts []part, order []int, weight func(part) int64, running bool,
 	return order
 }
 
-// divideByWeights divides replicas by static weights, whatever runs and fits. Where
-// nothing has a weight all weigh the same.
-func divideByWeights(parts []part, weights []int64, replicas int64) {
+// divideByWeights divides replicas by static weights, whatever runs and fits, and
+// returns how many are left over because all clusters are full. Where nothing has a
+// weight all weigh the same.
+func divideByWeights(parts []part, weights []int64, replicas int64) (left int64) {
 	alike := !slices.ContainsFunc(weights, func(w int64) bool { return w > 0 })
-	parties := make([]party, 0, len(parts))
+	var parties []party
+	var of []int
 	for i := range parts {
+		parts[i].count = 0
 		switch {
 		case alike:
-			parties = append(parties, party{name: parts[i].name, votes: 1})
+			parties, of = append(parties, party{name: parts[i].name, votes: 1}), append(of, i)
 		case weights[i] > 0:
-			parties = append(parties, party{name: parts[i].name, votes: weights[i]})
+			parties, of = append(parties, party{name: parts[i].name, votes: weights[i]}), append(of, i)
 		}
 	}
-	webster(parties, replicas)
-	n := 0
-	for i := range parts {
-		if parts[i].count = 0; alike || weights[i] > 0 {
-			parts[i].count = parties[n].seats
-			n++
+	for len(parties) > 0 {
+		for n := range parties {
+			parties[n].seats = 0
 		}
+		webster(parties, replicas)
+		rest := 0
+		for n, i := range of {
+			p := &parts[i]
+			if p.full && parties[n].seats > p.before { // it keeps what it runs, and the others take the rest
+				p.count = p.before
+				replicas -= p.before
+				continue
+			}
+			p.count = parties[n].seats
+			parties[rest], of[rest] = parties[n], i
+			rest++
+		}
+		if rest == len(parties) {
+			return 0
+		}
+		parties, of = parties[:rest], of[:rest]
 	}
+	return replicas
 }

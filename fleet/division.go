@@ -35,9 +35,9 @@ func (s *schedule) fill(parts []part, w Workload, total int64) {
 	before := s.previous.counts(w.Object)
 	for i := range s.chosen {
 		c := &s.chosen[i]
-		parts[i] = part{name: c.Name, tier: c.tier}
+		parts[i] = part{name: c.Name, tier: c.tier, full: c.full}
 		if s.dynamic {
-			parts[i].room = c.site.room(w, total)
+			parts[i].room = c.fits(w, total)
 		}
 		if c.was >= 0 && before != nil {
 			parts[i].before = before[c.was]
@@ -55,7 +55,7 @@ func (s *schedule) divideOne(parts []part, w Workload, total int64) error {
 	case s.fixed != nil:
 		for i := range s.chosen {
 			if rule := s.fixedFor(s.chosen[i].Cluster); rule >= 0 {
-				parts[i].count = scheduling.ClusterReplicas[rule].Replicas
+				s.fix(&parts[i], w, scheduling.ClusterReplicas[rule].Replicas)
 			}
 		}
 	case s.bounds():
@@ -67,9 +67,20 @@ func (s *schedule) divideOne(parts []part, w Workload, total int64) error {
 		for i := range s.chosen {
 			weights[i] = s.weightOf(s.chosen[i].Cluster)
 		}
-		divideByWeights(parts, weights, total)
+		if left := divideByWeights(parts, weights, total); left > 0 {
+			s.lacking = fmt.Errorf("%s: %w", w.Object, shortfall{total, total - left})
+		}
 	}
 	return nil
+}
+
+// fix gives a cluster the replicas that are fixed for it.
+func (s *schedule) fix(p *part, w Workload, replicas int64) {
+	if p.count = replicas; p.full && replicas > p.before {
+		p.count = p.before
+		s.lacking = fmt.Errorf("%s: %d replicas are asked for in cluster %q, where a taint that is not tolerated lets none come to the %d that run",
+			w.Object, replicas, p.name, p.before)
+	}
 }
 
 // divideWithin divides replicas by static weights within the bounds of their rules, and
@@ -85,8 +96,8 @@ func (s *schedule) divideWithin(parts []part, w Workload, total int64) (left int
 			continue
 		}
 		b := &bounded{cluster: c.Name, weight: rule.Weight, min: rule.MinReplicas, max: rule.MaxReplicas, existing: parts[i].before}
-		if c.heard && c.observed.Nodes != nil {
-			capacity := c.site.room(w, total) + parts[i].before
+		if c.full || c.heard && c.observed.Nodes != nil {
+			capacity := c.fits(w, total) + parts[i].before
 			b.capacity = &capacity
 		}
 		limited, of = append(limited, b), append(of, i)

@@ -100,8 +100,25 @@ func (s *schedule) moves() bool {
 	return s.divided && s.fixed == nil || s.selects || len(s.groups) > 1
 }
 
-// unhealthy tells whether the app was unhealthy in a cluster for too long. A copy
-// that fails is better than none: it only counts where another cluster may take over.
+// spare takes back the evictions of an app that failed, where it cannot be had without
+// these clusters: a copy that fails is better than none. It tells whether there were any.
+func (s *schedule) spare() (spared bool) {
+	evicted := map[ClusterName]Eviction{}
+	for name, e := range s.evicted {
+		if e.Reason == EvictedApp {
+			spared = true
+		} else {
+			evicted[name] = e
+		}
+	}
+	if s.evicted = evicted; len(evicted) == 0 {
+		s.evicted = nil
+	}
+	return spared
+}
+
+// unhealthy tells whether the app was unhealthy in a cluster for too long. It only
+// counts where another cluster may take over.
 func (s *schedule) unhealthy(at *site) bool {
 	if s.app.Failover == nil || s.app.Failover.Application == nil || at.lost || !s.moves() {
 		return false

@@ -196,7 +196,7 @@ func (s *schedule) howMuchRoom(w Workload, cluster ClusterName) string {
 	var room, all, ran, running int64
 	for i := range s.chosen {
 		c := &s.chosen[i]
-		n, had := c.site.room(w, total), int64(0)
+		n, had := c.fits(w, total), int64(0)
 		if c.was >= 0 && before != nil {
 			had = before[c.was]
 		}

@@ -71,9 +71,9 @@ type Previous struct {
 	Affinity string `json:"affinity,omitempty"`
 	// Rescheduled is the RescheduleAt that was honoured.
 	Rescheduled string `json:"rescheduled,omitempty"`
-	// Weighed identifies the placement by whose static weights replicas were divided;
-	// empty where none were.
-	Weighed string `json:"weighed,omitempty"`
+	// Settled identifies the placement that chose the clusters, or weighed them: while it
+	// is the same, what runs there stays. Empty where that is not asked for.
+	Settled string `json:"settled,omitempty"`
 	// Clusters is where the app was placed, sorted.
 	Clusters []ClusterName `json:"clusters"`
 	// Divisions are those of the workloads that were divided, by workload, with counts
@@ -104,7 +104,7 @@ func (p *Previous) has(cluster ClusterName) bool {
 
 // equal tells whether two decisions are the same.
 func (p *Previous) equal(q *Previous) bool {
-	return p.Affinity == q.Affinity && p.Rescheduled == q.Rescheduled && p.Weighed == q.Weighed &&
+	return p.Affinity == q.Affinity && p.Rescheduled == q.Rescheduled && p.Settled == q.Settled &&
 		same(p.Clusters, q.Clusters) && slices.EqualFunc(p.Divisions, q.Divisions, Division.alike) &&
 		maps.EqualFunc(p.Evicted, q.Evicted, func(a, b Eviction) bool { return a.equal(&b) }) &&
 		maps.EqualFunc(p.Tolerating, q.Tolerating, time.Time.Equal)

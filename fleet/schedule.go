@@ -20,6 +20,7 @@ type candidate struct {
 	at    int   // its place among the sites
 	was   int   // its place among those of the previous decision; -1: it was not there
 	tier  int   // 0, or the place in the list of overflow affinities from 1
+	full  bool  // a taint lets what runs there stay, and nothing come
 	score int64 // higher is preferred
 	// room is how many more replicas fit; available is that and those that run there.
 	room, available int64
@@ -42,7 +43,7 @@ type schedule struct {
 	previous   Previous
 	decided    bool   // previous is set
 	fresh      bool   // what runs does not count
-	weighed    string // see [Previous]
+	settled    string // see [Previous]
 	evicted    map[ClusterName]Eviction
 	tolerating map[ClusterName]time.Time
 	again      time.Time
@@ -62,9 +63,19 @@ func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
 	s.findBefore()
 	s.reschedule()
 	s.evict()
-	if s.weighs() {
-		s.weighed = digestOf(app.Placement)
+	if s.weighs() || s.selects {
+		s.settled = digestOf(app.Placement)
 	}
+	if s.tryAll(); s.problem != nil && s.spare() {
+		s.tryAll()
+	}
+	return s
+}
+
+// tryAll tries the affinity groups from the one that was used on. What was wrong with
+// the first is the problem when none will do.
+// (karmada pkg/scheduler/scheduler.go, scheduleResourceBindingWithClusterAffinities)
+func (s *schedule) tryAll() {
 	begin := 0
 	if !s.fresh {
 		begin = max(0, slices.IndexFunc(s.groups, func(g affinityGroup) bool { return g.name == s.previous.Affinity }))
@@ -73,14 +84,13 @@ func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
 	var infeasible bool
 	for i := begin; i < len(s.groups); i++ {
 		if s.try(&s.groups[i]); s.problem == nil {
-			return s
+			return
 		}
 		if first == nil {
 			first, infeasible = s.problem, s.infeasible
 		}
 	}
 	s.problem, s.infeasible = first, infeasible
-	return s
 }
 
 // findBefore finds the sites among the clusters of the previous decision. Both are
@@ -130,7 +140,7 @@ func (s *schedule) try(group *affinityGroup) {
 	for i := range s.sites {
 		at := &s.sites[i]
 		if tier := group.tier(at.Cluster); tier >= 0 && s.rejects(at, s.was[i]).rule == "" {
-			s.candidates = append(s.candidates, candidate{site: at, at: i, was: s.was[i], tier: tier})
+			s.candidates = append(s.candidates, candidate{site: at, at: i, was: s.was[i], tier: tier, full: s.full(at)})
 		}
 	}
 	s.deciding.candidates = s.candidates
@@ -143,14 +153,22 @@ func (s *schedule) try(group *affinityGroup) {
 	}
 	s.chosen = s.candidates
 	if s.selects || s.dynamic {
-		s.rank()
-		if s.chosen, s.problem = s.spread().choose(s.candidates); s.problem != nil {
+		if s.choose(); s.problem != nil {
 			return
 		}
-		sortCandidates(s.chosen)
 	}
 	s.divide()
 	s.byName()
+}
+
+// full tells whether an untolerated taint keeps the app off a cluster. That is only
+// asked about clusters where it runs already.
+func (s *schedule) full(at *site) bool {
+	if !at.tainted {
+		return false
+	}
+	_, found := untolerated(at.taints, s.app.Placement.ClusterTolerations)
+	return found
 }
 
 // byName puts the chosen clusters, and the counts beside them, in the order of names.
@@ -181,21 +199,12 @@ func (s *schedule) byName() {
 
 func compareCandidates(a, b candidate) int { return cmp.Compare(a.at, b.at) }
 
-// keep repeats a division by static weights that still holds: a cluster that comes
-// moves nothing that runs. It holds while the placement is the same, and all its
-// clusters are feasible. (karmada pkg/scheduler/scheduler.go, which then does not
-// schedule at all)
+// keep repeats a division that still holds: a cluster that comes moves nothing that
+// runs. It holds while the placement is the same, all clusters are feasible, and the
+// replicas are those that are asked for. (karmada pkg/scheduler/scheduler.go, which
+// then does not schedule at all)
 func (s *schedule) keep() bool {
-	if s.weighed == "" || s.fresh || s.previous.Weighed != s.weighed || s.previous.Affinity != s.group.name || len(s.previous.Clusters) == 0 {
-		return false
-	}
-	kept := make([]candidate, 0, len(s.previous.Clusters))
-	for _, c := range s.candidates {
-		if c.was >= 0 {
-			kept = append(kept, c)
-		}
-	}
-	if len(kept) < len(s.previous.Clusters) {
+	if !s.divided || !s.holds() {
 		return false
 	}
 	counts := make([][]int64, len(s.workloads))
@@ -214,11 +223,59 @@ func (s *schedule) keep() bool {
 		counts[i] = before
 		divided++
 	}
-	if divided != len(s.previous.Divisions) {
+	if divided == 0 || divided != len(s.previous.Divisions) {
 		return false
 	}
-	s.chosen, s.counts = kept, counts
+	s.chosen, s.counts = s.running(), counts
 	return true
+}
+
+// holds tells whether the choice before may stand: the placement and the group are the
+// same, and all its clusters are feasible.
+func (s *schedule) holds() bool {
+	if s.settled == "" || s.fresh || s.previous.Settled != s.settled || s.previous.Affinity != s.group.name || len(s.previous.Clusters) == 0 {
+		return false
+	}
+	running := 0
+	for i := range s.candidates {
+		if s.candidates[i].was >= 0 {
+			running++
+		}
+	}
+	return running == len(s.previous.Clusters)
+}
+
+// running returns the candidates where the app is already.
+func (s *schedule) running() []candidate {
+	running := make([]candidate, 0, len(s.previous.Clusters))
+	for _, c := range s.candidates {
+		if c.was >= 0 {
+			running = append(running, c)
+		}
+	}
+	return running
+}
+
+// choose lets the spread constraints choose. Where replicas are not divided, a choice
+// that leaves what runs somewhere for another place does not replace one that holds.
+func (s *schedule) choose() {
+	s.rank()
+	holds := s.selects && s.holds() && (!s.divided || s.mostReplicas() == 0)
+	if s.chosen, s.problem = s.spread().choose(s.candidates); s.problem != nil {
+		return
+	}
+	if holds {
+		staying := 0
+		for i := range s.chosen {
+			if s.chosen[i].was >= 0 {
+				staying++
+			}
+		}
+		if staying < len(s.previous.Clusters) {
+			s.chosen = s.running()
+		}
+	}
+	sortCandidates(s.chosen)
 }
 
 // rank orders the candidates by preference.
@@ -238,7 +295,7 @@ func (s *schedule) rank() {
 		c.score += s.preferred(c.Cluster)
 		c.room, c.available = unlimited, unlimited
 		for _, n := range needs {
-			room := c.site.room(n.workload, n.total)
+			room := c.fits(n.workload, n.total)
 			available := room
 			if c.was >= 0 && n.before != nil {
 				available += n.before[c.was]
@@ -291,6 +348,14 @@ func (s *site) room(w Workload, total int64) int64 {
 		return total
 	}
 	return min(unlimited, Fits(s.observed.Nodes, w.Requests))
+}
+
+// fits is how many more replicas of a workload the app may have there.
+func (c *candidate) fits(w Workload, total int64) int64 {
+	if c.full {
+		return 0
+	}
+	return c.site.room(w, total)
 }
 
 // total is how many replicas of a workload are to be divided.
@@ -402,7 +467,7 @@ func (s *schedule) runsIn(at int) bool {
 
 // repeat repeats the decision before, without clusters that are gone or evicted.
 func (s *schedule) repeat(o *Outcome) {
-	o.Affinity, s.weighed = s.previous.Affinity, s.previous.Weighed
+	o.Affinity, s.settled = s.previous.Affinity, s.previous.Settled
 	because := Because{RuleBefore, "it runs there, and " + o.Problem}
 	o.Placed = []Decision{}
 	var kept []int
