@@ -145,6 +145,7 @@ func TestExplain(t *testing.T) {
 				if v.Placed {
 					word = "in"
 					want.Placed = append(want.Placed, Decision{v.Cluster, v.Because})
+					want.Next.Clusters = append(want.Next.Clusters, v.Cluster)
 				}
 				got[i] = fmt.Sprintf("%s %s: %s", word, v.Because.Rule, v.Because.Detail)
 			}
@@ -152,6 +153,10 @@ func TestExplain(t *testing.T) {
 				t.Errorf("explain (-want +got):\n%s", diff)
 			}
 			outcomes := Decide(def, nil, State{})
+			want.Problem = explained.Problem
+			if (want.Problem != "") != (len(want.Placed) == 0) {
+				t.Errorf("problem %q, placed on %d", want.Problem, len(want.Placed))
+			}
 			if diff := cmp.Diff([]Outcome{want}, outcomes); diff != "" {
 				t.Errorf("decide (-explain +decide):\n%s", diff)
 			}

@@ -6,44 +6,18 @@ import (
 	"slices"
 )
 
-// candidate is a cluster that an app may run in.
-type candidate struct {
-	site
-	tier  int   // 0, or the place in the list of overflow affinities from 1
-	score int64 // higher is preferred
-	// room is how many more replicas fit; available is that and those that run there.
-	room, available int64
-	placed          bool // by the previous decision
+// part is a cluster's part in the division of a workload.
+type part struct {
+	name   ClusterName
+	tier   int   // replicas overflow from one to the next
+	full   bool  // it takes no more than it runs
+	room   int64 // how many more replicas fit
+	before int64 // how many it runs
+	count  int64 // how many it gets
 }
 
-// sortCandidates puts those first that are preferred.
-// (karmada pkg/scheduler/core/spreadconstraint/util.go, sortClusters)
-func sortCandidates(candidates []candidate) {
-	slices.SortFunc(candidates, func(a, b candidate) int {
-		return cmp.Or(cmp.Compare(a.tier, b.tier), cmp.Compare(b.score, a.score), cmp.Compare(b.available, a.available), cmp.Compare(a.Name, b.Name))
-	})
-}
-
-// count is how many replicas a cluster runs.
-type count struct {
-	cluster  ClusterName
-	replicas int64
-}
-
-func sumOf(counts []count) int64 {
-	var sum int64
-	for _, c := range counts {
-		sum += c.replicas
-	}
-	return sum
-}
-
-// byReplicas puts the largest counts first.
-func byReplicas(counts []count) {
-	slices.SortFunc(counts, func(a, b count) int {
-		return cmp.Or(cmp.Compare(b.replicas, a.replicas), cmp.Compare(a.cluster, b.cluster))
-	})
-}
+// available is how many replicas fit, with those that run.
+func (s part) available() int64 { return s.room + s.before }
 
 // shortfall is that replicas do not fit.
 type shortfall struct{ wanted, fit int64 }
@@ -52,186 +26,158 @@ func (s shortfall) Error() string {
 	return fmt.Sprintf("%d replicas are asked for and %d fit", s.wanted, s.fit)
 }
 
-// allot divides replicas over clusters by weight.
-func allot(weights []count, replicas int64) []count {
-	parties := make([]party, len(weights))
-	for i, w := range weights {
-		parties[i] = party{name: w.cluster, votes: w.replicas}
-	}
-	webster(parties, replicas)
-	allotted := make([]count, len(parties))
-	for i, p := range parties {
-		allotted[i] = count{p.name, p.seats}
-	}
-	return allotted
+// capacityDivision divides by what clusters can take. What runs stays, and only the
+// difference is divided. (karmada pkg/scheduler/core/assignment.go and
+// division_algorithm.go)
+type capacityDivision struct {
+	aggregated bool // into as few clusters as hold the replicas
+	fresh      bool // what runs does not count
 }
 
-// divider divides by what clusters can take.
-// (karmada pkg/scheduler/core/assignment.go and division_algorithm.go)
-type divider struct {
-	aggregated bool
-	fresh      bool // what runs now does not count
-}
-
-// divide divides replicas over candidates, of which some run replicas by the previous
-// decision. Tiers take what fits into them, one after the other.
-func (d divider) divide(candidates []candidate, previous map[ClusterName]int64, replicas int64) (map[ClusterName]int64, error) {
-	divided := map[ClusterName]int64{}
+// divide divides replicas over parts, which are in the order of their tiers: each
+// tier takes what fits into it.
+func (d capacityDivision) divide(parts []part, replicas int64) error {
 	left := replicas
-	for begin := 0; begin < len(candidates) && left > 0; {
+	for begin := 0; begin < len(parts); {
 		end := begin
-		for end < len(candidates) && candidates[end].tier == candidates[begin].tier {
+		var available int64
+		for end < len(parts) && parts[end].tier == parts[begin].tier {
+			available += parts[end].available()
 			end++
 		}
-		tier := candidates[begin:end]
+		tier, taken := parts[begin:end], left
+		if len(tier) < len(parts) {
+			taken = min(left, available)
+		}
 		begin = end
-		var available int64
-		for _, c := range tier {
-			available += c.available
+		if err := d.tier(tier, taken); err != nil {
+			return err
 		}
-		share := left
-		if len(tier) < len(candidates) {
-			share = min(left, available)
-		}
-		if share == 0 {
-			continue
-		}
-		counts, err := d.tier(tier, previous, share)
-		if err != nil {
-			return nil, shortfall{replicas, replicas - left + available}
-		}
-		for _, c := range counts {
-			divided[c.cluster] += c.replicas
-		}
-		left -= share
+		left -= taken
 	}
 	if left > 0 {
-		return nil, shortfall{replicas, replicas - left}
+		return shortfall{replicas, replicas - left}
 	}
-	return divided, nil
+	return nil
 }
 
 // tier divides within one tier.
-func (d divider) tier(candidates []candidate, previous map[ClusterName]int64, replicas int64) ([]count, error) {
-	var running, room []count
-	for _, c := range candidates {
-		if n := previous[c.Name]; n > 0 && !d.fresh {
-			running = append(running, count{c.Name, n})
-		}
-		if d.fresh {
-			room = append(room, count{c.Name, c.available})
-		} else {
-			room = append(room, count{c.Name, c.room})
-		}
+func (d capacityDivision) tier(parts []part, replicas int64) error {
+	var running int64
+	for i := range parts {
+		running += parts[i].before
 	}
-	byReplicas(running)
-	byReplicas(room)
-	switch has := sumOf(running); {
-	case has > replicas:
-		return d.byWeight(running, nil, replicas)
-	case has < replicas:
-		more, err := d.byWeight(room, running, replicas-has)
-		return append(more, running...), err
-	default:
-		return running, nil
+	switch {
+	case replicas == 0:
+		give(parts, func(part) int64 { return 0 })
+		return nil
+	case d.fresh:
+		return d.byWeight(parts, part.available, false, replicas, replicas)
+	case running > replicas:
+		return d.byWeight(parts, func(s part) int64 { return s.before }, false, replicas, replicas)
+	}
+	give(parts, func(s part) int64 { return s.before })
+	if running == replicas {
+		return nil
+	}
+	return d.byWeight(parts, func(s part) int64 { return s.room }, true, replicas-running, replicas)
+}
+
+func give(parts []part, count func(part) int64) {
+	for i := range parts {
+		parts[i].count = count(parts[i])
 	}
 }
 
-// byWeight divides replicas by what is available. Aggregated, it uses as few clusters
-// as hold them, first those that run some.
-func (d divider) byWeight(available, running []count, replicas int64) ([]count, error) {
-	if fit := sumOf(available); fit < replicas {
-		return nil, shortfall{replicas, fit}
+// byWeight divides replicas by weights, which must hold them, and adds them to the
+// counts of parts that keep what they run. Aggregated, it takes the parts of the
+// largest weights until they hold all, those that run some first where they keep them.
+func (d capacityDivision) byWeight(parts []part, weight func(part) int64, keep bool, replicas, asked int64) error {
+	order := make([]int, len(parts))
+	var fit int64
+	for i := range parts {
+		order[i] = i
+		fit += weight(parts[i])
+		if !keep {
+			parts[i].count = 0
+		}
+	}
+	if fit < replicas {
+		return shortfall{asked, asked - replicas + fit}
 	}
 	if d.aggregated {
-		runs := map[ClusterName]bool{}
-		for _, r := range running {
-			runs[r.cluster] = true
-		}
-		slices.SortStableFunc(available, func(a, b count) int {
-			switch {
-			case runs[a.cluster] == runs[b.cluster]:
-				return 0
-			case runs[a.cluster]:
-				return -1
-			}
-			return 1
-		})
-		var sum int64
-		for i := range available {
-			if sum += available[i].replicas; sum >= replicas {
-				available = available[:i+1]
-				break
-			}
-		}
+		order = aggregate(parts, order, weight, keep, replicas)
 	}
-	return allot(available, replicas), nil
+	parties := make([]party, len(order))
+	for n, i := range order {
+		parties[n] = party{name: parts[i].name, votes: weight(parts[i])}
+	}
+	webster(parties, replicas)
+	for n, i := range order {
+		parts[i].count += parties[n].seats
+	}
+	return nil
 }
 
-// divideByWeights divides replicas by static weights, whatever runs and fits. Clusters
-// without a rule get none, unless no cluster has one: then all weigh the same.
-func divideByWeights(candidates []candidate, rules []weightRule, replicas int64) map[ClusterName]int64 {
-	weights := make([]count, 0, len(candidates))
-	for _, c := range candidates {
-		if w := weightOf(c.Cluster, rules); w > 0 {
-			weights = append(weights, count{c.Name, w})
-		}
-	}
-	if len(weights) == 0 {
-		for _, c := range candidates {
-			weights = append(weights, count{c.Name, 1})
-		}
-	}
-	divided := map[ClusterName]int64{}
-	for _, c := range allot(weights, replicas) {
-		divided[c.cluster] = c.replicas
-	}
-	return divided
-}
-
-// weightRule is a rule of a static weight list, made ready to be matched.
-type weightRule struct {
-	StaticWeight
-	targets affinity
-}
-
-func weightRules(list []StaticWeight) []weightRule {
-	rules := make([]weightRule, len(list))
-	for i, rule := range list {
-		rules[i] = weightRule{rule, compileAffinity(&list[i].TargetCluster)}
-	}
-	return rules
-}
-
-func weightOf(c *Cluster, rules []weightRule) int64 {
-	var weight int64
-	for i := range rules {
-		if rules[i].Weight > weight && rules[i].targets.match(c).rule == "" {
-			weight = rules[i].Weight
-		}
-	}
-	return weight
-}
-
-// divideWithin divides replicas by static weights within the bounds of their rules, and
-// returns how many are left over. What runs stays where bounds allow.
-func divideWithin(candidates []candidate, rules []weightRule, previous map[ClusterName]int64, replicas int64) (divided map[ClusterName]int64, left int64) {
-	var shares []*bounded
-	for _, c := range candidates {
-		var share *bounded
-		for i := range rules {
-			if rules[i].targets.match(c.Cluster).rule == "" && (share == nil || rules[i].Weight > share.weight) {
-				share = &bounded{cluster: c.Name, weight: rules[i].Weight, min: rules[i].MinReplicas, max: rules[i].MaxReplicas, existing: previous[c.Name]}
+// aggregate returns the parts that come first and hold the replicas.
+func aggregate(parts []part, order []int, weight func(part) int64, running bool, replicas int64) []int {
+	slices.SortStableFunc(order, func(a, b int) int {
+		if running {
+			if first, second := parts[a].before > 0, parts[b].before > 0; first != second {
+				if first {
+					return -1
+				}
+				return 1
 			}
 		}
-		if share != nil {
-			shares = append(shares, share)
+		return cmp.Compare(weight(parts[b]), weight(parts[a]))
+	})
+	var sum int64
+	for n, i := range order {
+		if sum += weight(parts[i]); sum >= replicas {
+			return order[:n+1]
 		}
 	}
-	left = plan(shares, replicas, false)
-	divided = map[ClusterName]int64{}
-	for _, share := range shares {
-		divided[share.cluster] = share.got
+	return order
+}
+
+// divideByWeights divides replicas by static weights, whatever runs and fits, and
+// returns how many are left over because all clusters are full. Where nothing has a
+// weight all weigh the same.
+func divideByWeights(parts []part, weights []int64, replicas int64) (left int64) {
+	alike := !slices.ContainsFunc(weights, func(w int64) bool { return w > 0 })
+	var parties []party
+	var of []int
+	for i := range parts {
+		parts[i].count = 0
+		switch {
+		case alike:
+			parties, of = append(parties, party{name: parts[i].name, votes: 1}), append(of, i)
+		case weights[i] > 0:
+			parties, of = append(parties, party{name: parts[i].name, votes: weights[i]}), append(of, i)
+		}
 	}
-	return divided, left
+	for len(parties) > 0 {
+		for n := range parties {
+			parties[n].seats = 0
+		}
+		webster(parties, replicas)
+		rest := 0
+		for n, i := range of {
+			p := &parts[i]
+			if p.full && parties[n].seats > p.before { // it keeps what it runs, and the others take the rest
+				p.count = p.before
+				replicas -= p.before
+				continue
+			}
+			p.count = parties[n].seats
+			parties[rest], of[rest] = parties[n], i
+			rest++
+		}
+		if rest == len(parties) {
+			return 0
+		}
+		parties, of = parties[:rest], of[:rest]
+	}
+	return replicas
 }

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,9 +14,13 @@ const (
 	EvictedTaint   = "taint"   // a NoExecute taint
 )
 
-// graceDefault is how long the old copy of an app that failed stays at most, where
-// the failover does not say.
-const graceDefault = 600 * time.Second
+const (
+	// graceDefault is how long the old copy of an app stays at most where it is evicted
+	// gracefully, and unhealthyDefault how long an app may be unhealthy, where the failover
+	// does not say.
+	graceDefault     = 600 * time.Second
+	unhealthyDefault = 300 * time.Second
+)
 
 // String says for people why a cluster is out.
 func (e Eviction) String() string {
@@ -32,156 +35,210 @@ func (e Eviction) String() string {
 }
 
 // evict finds out from which clusters the app is taken away, and which of those that
-// it was taken from may have it again. It asks for a fresh division when one may.
+// it was taken from may have it again. Where one may, everything is divided afresh.
 func (s *schedule) evict() {
-	s.evicted = map[ClusterName]Eviction{}
-	for i := range s.sites {
-		at := &s.sites[i]
-		before, out := s.previous.Evicted[at.Name]
-		_, placed := s.previous.Clusters[at.Name]
-		switch {
-		case out && !s.fresh:
-			if after, still := s.stays(before, at); still {
-				s.evicted[at.Name] = after
-			} else {
-				s.fresh = true
-			}
-		case placed:
-			if reason, fails := s.fails(at); fails {
-				s.evicted[at.Name] = Eviction{Reason: reason, Since: s.state.Now}
+	evicted := map[ClusterName]Eviction{}
+	for _, name := range slices.Sorted(maps.Keys(s.previous.Evicted)) {
+		at := siteAt(s.sites, name)
+		if at == nil {
+			continue // gone from Git
+		}
+		if after, stays := s.stays(s.previous.Evicted[name], at); stays {
+			evicted[name] = after
+		} else {
+			s.fresh = s.decided
+		}
+	}
+	for i, was := range s.was {
+		if at := &s.sites[i]; was >= 0 {
+			if reason := s.fails(at); reason != "" {
+				evicted[at.Name] = Eviction{Reason: reason, Since: s.state.Now}
 			}
 		}
 	}
-	s.spare()
-	if len(s.evicted) == 0 {
-		s.evicted = nil
+	if len(evicted) > 0 {
+		s.evicted = evicted
 	}
 }
 
-// fails tells whether the app is to be taken away from a cluster now.
-func (s *schedule) fails(at *site) (reason string, fails bool) {
+// fails tells why the app is to be taken away from a cluster now; "" when it is not.
+func (s *schedule) fails(at *site) (reason string) {
 	if at.lost && s.leavesLost() {
-		return EvictedCluster, true
+		return EvictedCluster
 	}
-	out, next := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now)
-	s.again = earlier(s.again, next)
-	if out {
-		return EvictedTaint, true
+	if at.expels {
+		e := at.expel(s.app.Placement.ClusterTolerations, s.previous.Tolerating[at.Name], s.state.Now)
+		if e.out {
+			return EvictedTaint
+		}
+		if !e.next.IsZero() {
+			s.again = earlier(s.again, e.next)
+			if s.tolerating == nil {
+				s.tolerating = map[ClusterName]time.Time{}
+			}
+			s.tolerating[at.Name] = e.since
+		}
 	}
-	if s.app.Failover == nil || s.app.Failover.Application == nil || at.lost {
-		return "", false
+	if s.unhealthy(at) {
+		return EvictedApp
+	}
+	return ""
+}
+
+// leavesLost tells whether the app leaves clusters that are lost. One that every
+// feasible cluster runs whole leaves none unless it says so: nobody would run it
+// instead.
+func (s *schedule) leavesLost() bool {
+	if f := s.app.Failover; f != nil && f.Cluster != nil {
+		return true
+	}
+	return s.settings.Failover.Cluster && s.moves()
+}
+
+// moves tells whether another cluster may take over what one loses.
+func (s *schedule) moves() bool {
+	return s.divided && s.fixed == nil || s.selects || len(s.groups) > 1
+}
+
+// spare takes back the evictions of an app that failed, where it cannot be had without
+// these clusters: a copy that fails is better than none. It tells whether there were any.
+func (s *schedule) spare() (spared bool) {
+	evicted := map[ClusterName]Eviction{}
+	for name, e := range s.evicted {
+		if e.Reason == EvictedApp {
+			spared = true
+		} else {
+			evicted[name] = e
+		}
+	}
+	if s.evicted = evicted; len(evicted) == 0 {
+		s.evicted = nil
+	}
+	return spared
+}
+
+// unhealthy tells whether the app was unhealthy in a cluster for too long. It only
+// counts where another cluster may take over.
+func (s *schedule) unhealthy(at *site) bool {
+	if s.app.Failover == nil || s.app.Failover.Application == nil || at.lost || !s.moves() {
+		return false
 	}
 	health, known := at.observed.Apps[s.app.Name]
 	if !known || health.Healthy {
-		return "", false
+		return false
 	}
-	tolerated := int64(300)
+	tolerated := unhealthyDefault
 	if t := s.app.Failover.Application.DecisionConditions.TolerationSeconds; t != nil {
-		tolerated = *t
+		tolerated = time.Duration(*t) * time.Second
 	}
-	until := health.Since.Add(time.Duration(tolerated) * time.Second)
+	until := health.Since.Add(tolerated)
 	if s.state.Now.Before(until) {
 		s.again = earlier(s.again, until)
-		return "", false
+		return false
 	}
-	return EvictedApp, true
-}
-
-// leavesLost tells whether the app leaves clusters that are lost.
-func (s *schedule) leavesLost() bool {
-	return s.app.Failover != nil && s.app.Failover.Cluster != nil || s.def.Settings.Failover.Cluster
+	return true
 }
 
 // stays tells whether a cluster that the app was taken from stays out.
 func (s *schedule) stays(e Eviction, at *site) (Eviction, bool) {
-	well := !at.lost
-	if out, _ := at.expelled(s.app.Placement.ClusterTolerations, s.state.Now); out {
-		well = false
-	}
-	if !well {
+	if at.lost || at.drives(s.app.Placement.ClusterTolerations) {
 		e.Back = time.Time{}
 		return e, true
+	}
+	if s.fresh {
+		return e, false
 	}
 	if e.Back.IsZero() {
 		e.Back = s.state.Now
 	}
-	var onReturn Return
-	if s.app.Failover != nil {
-		onReturn = s.app.Failover.OnReturn
-	}
-	after, returns := onReturn.After()
-	if e.Reason == EvictedApp && onReturn != "" && after == 0 || e.Reason == EvictedApp && onReturn == "" {
-		returns = false // what failed once would go back and forth
-	}
+	after, returns := s.returns(e)
 	if !returns {
 		return e, true
 	}
-	back := e.Back.Add(after)
-	if s.state.Now.Before(back) {
+	if back := e.Back.Add(after); s.state.Now.Before(back) {
 		s.again = earlier(s.again, back)
 		return e, true
 	}
 	return e, false
 }
 
-// spare takes back the eviction of an unhealthy app where nobody else would run it: a
-// copy that fails is better than none.
-func (s *schedule) spare() {
-	if s.app.Placement.divided() || s.app.Placement.selects() {
-		return
+// returns tells how long a cluster has to be well before the app goes back. An app
+// that failed in a cluster does not go back by itself unless a time is said: it would
+// go back and forth.
+func (s *schedule) returns(e Eviction) (after time.Duration, returns bool) {
+	var r Return
+	if s.app.Failover != nil {
+		r = s.app.Failover.OnReturn
 	}
-	for name, e := range s.evicted {
-		if e.Reason == EvictedApp {
-			delete(s.evicted, name)
+	after, returns = r.After()
+	return after, returns && (e.Reason != EvictedApp || after > 0)
+}
+
+// drives tells whether a NoExecute taint drives the app out, now or after a while.
+func (s *site) drives(tolerations []Toleration) bool {
+	return s.expels && slices.ContainsFunc(s.taints, func(t Taint) bool {
+		if t.Effect != effectNoExecute {
+			return false
 		}
-	}
+		seconds, tolerated := toleratedFor(t, tolerations)
+		return !tolerated || seconds != nil
+	})
 }
 
 // kept returns the clusters where what is published stays though the app is not
 // placed there: those that are lost, where nothing can be done, and those that it was
 // taken from gracefully, until it is well where it went.
-func (s *schedule) kept(o Outcome) []ClusterName {
+func (s *schedule) kept(placed []Decision) []ClusterName {
 	var kept []ClusterName
 	for _, name := range slices.Sorted(maps.Keys(s.evicted)) {
-		e := s.evicted[name]
-		at, there := slices.BinarySearchFunc(s.sites, name, func(at site, name ClusterName) int { return cmp.Compare(at.Name, name) })
-		if there && (s.sites[at].lost || e.Reason == EvictedApp && s.lingers(e, o)) {
+		if siteAt(s.sites, name).lost || s.lingers(s.evicted[name], placed) {
 			kept = append(kept, name)
 		}
 	}
 	return kept
 }
 
-// lingers tells whether the copy of an app that failed stays for now.
-func (s *schedule) lingers(e Eviction, o Outcome) bool {
-	f := s.app.Failover.Application
-	switch f.PurgeMode {
-	case "Directly":
+// lingers tells whether the old copy of an app stays for now.
+func (s *schedule) lingers(e Eviction, placed []Decision) bool {
+	mode, grace := s.purge(e)
+	switch mode {
+	case purgeDirectly:
 		return false
-	case "Never":
+	case purgeNever:
 		return true
 	}
-	grace := graceDefault
-	if f.GracePeriodSeconds != nil {
-		grace = time.Duration(*f.GracePeriodSeconds) * time.Second
-	}
 	until := e.Since.Add(grace)
-	if !s.state.Now.Before(until) || s.wellSince(e.Since, o) {
+	if !s.state.Now.Before(until) || s.wellSince(e.Since, placed) {
 		return false
 	}
 	s.again = earlier(s.again, until)
 	return true
 }
 
-// wellSince tells whether the app is healthy wherever it is placed, as reported after
-// a time.
-func (s *schedule) wellSince(since time.Time, o Outcome) bool {
-	for _, p := range o.Placed {
+// purge returns how the old copy is taken away, and how long it may stay.
+func (s *schedule) purge(e Eviction) (mode string, grace time.Duration) {
+	f := s.app.Failover
+	switch {
+	case f == nil:
+	case e.Reason == EvictedApp && f.Application != nil:
+		mode = f.Application.PurgeMode
+		if seconds := f.Application.GracePeriodSeconds; seconds != nil {
+			return mode, time.Duration(*seconds) * time.Second
+		}
+	case f.Cluster != nil:
+		mode = f.Cluster.PurgeMode
+	}
+	return mode, graceDefault
+}
+
+// wellSince tells whether the app is healthy wherever it is placed. Where it did not
+// run before, what was said before a time does not count.
+func (s *schedule) wellSince(since time.Time, placed []Decision) bool {
+	for _, p := range placed {
 		health, known := s.state.Observed[p.Cluster].Apps[s.app.Name]
-		_, ran := s.previous.Clusters[p.Cluster]
-		if !known || !health.Healthy || !ran && health.Since.Before(since) {
+		if !known || !health.Healthy || !s.previous.has(p.Cluster) && health.Since.Before(since) {
 			return false
 		}
 	}
-	return len(o.Placed) > 0
+	return len(placed) > 0
 }

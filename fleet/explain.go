@@ -39,7 +39,9 @@ type Share struct {
 	Workload ObjectID `json:"workload"`
 	Count    int64    `json:"count"`
 	Total    int64    `json:"total"`
-	How      string   `json:"how,omitempty"` // the arithmetic, for people
+	// Completions of a Job; nil where the Job does not have any.
+	Completions *int64 `json:"completions,omitempty"`
+	How         string `json:"how,omitempty"` // the arithmetic, for people
 }
 
 // String gives the share for people, as in "3 of 9 (weight 1 of 3)".
@@ -59,23 +61,34 @@ func Explain(def Definition, name AppName, workloads map[AppName][]Workload, sta
 		return Explanation{}, false
 	}
 	d := newDeciding(def, state)
-	for i := range def.Apps[:at] {
-		if app := &def.Apps[i]; app.Placement.WorkloadAffinity != nil {
-			d.decide(app, workloads[app.Name])
+	if def.Apps[at].Placement.WorkloadAffinity != nil {
+		for i := range def.Apps[:at] {
+			if app := &def.Apps[i]; app.Placement.WorkloadAffinity != nil {
+				d.decide(app, workloads[app.Name])
+			}
 		}
 	}
 	s := d.schedule(&def.Apps[at], workloads[name])
 	o := s.outcome()
-	e := Explanation{App: name, Affinity: o.Affinity, Problem: o.Problem, Again: o.Again, Verdicts: slices.Clone(s.rejected)}
-	for _, c := range s.candidates {
-		e.Verdicts = append(e.Verdicts, s.verdict(c, o))
+	e := Explanation{App: name, Affinity: o.Affinity, Problem: o.Problem, Again: o.Again, Verdicts: make([]Verdict, len(s.sites))}
+	if len(s.chosen) > 0 && !s.selects && !s.dynamic {
+		s.candidates = slices.Clone(s.candidates) // chosen may be the same list
+		s.rank()
 	}
-	slices.SortFunc(e.Verdicts, func(a, b Verdict) int { return cmp.Compare(a.Cluster, b.Cluster) })
+	for i := range s.sites {
+		e.Verdicts[i] = Verdict{Cluster: s.sites[i].Name}
+	}
+	for i := range s.candidates {
+		e.Verdicts[s.candidates[i].at] = s.verdict(s.candidates[i], o)
+	}
 	for i := range e.Verdicts {
 		v := &e.Verdicts[i]
+		if v.Because.Rule == "" {
+			v.Because = s.reasonAt(i)
+		}
 		_, v.Kept = slices.BinarySearch(o.Kept, v.Cluster)
 		if at, placed := placedAt(o.Placed, v.Cluster); placed && !v.Placed { // as before
-			v.Placed, v.Because = true, o.Placed[at].Because
+			v.Placed, v.Because, v.Shares = true, o.Placed[at].Because, s.sharesOf(o, at)
 		}
 	}
 	return e, true
@@ -88,7 +101,7 @@ func placedAt(placed []Decision, cluster ClusterName) (int, bool) {
 // verdict says what became of a cluster that is feasible.
 func (s *schedule) verdict(c candidate, o Outcome) Verdict {
 	v := Verdict{Cluster: c.Name, Score: c.score}
-	if s.matters() && c.known && c.observed.Nodes != nil {
+	if s.matters() && c.heard && c.observed.Nodes != nil {
 		v.Room = &c.room
 	}
 	at, placed := placedAt(o.Placed, c.Name)
@@ -99,18 +112,29 @@ func (s *schedule) verdict(c candidate, o Outcome) Verdict {
 	}
 	switch {
 	case s.problem != nil:
-		v.Because = Because{RuleSpread, s.problem.Error()}
-	case slices.ContainsFunc(s.chosen, func(other candidate) bool { return other.Name == c.Name }):
-		v.Because = Because{RuleNoReplicas, s.whyNone(c)}
-	default:
+		v.Because = Because{RuleProblem, s.problem.Error()}
+	case s.isChosen(c.Name):
+		v.Because = Because{RuleNoReplicas, s.whyNone(c.Name)}
+	case s.selects:
 		v.Because = Because{RuleSpread, s.whyNotChosen()}
+	default:
+		v.Because = Because{RuleNoReplicas, "what runs elsewhere stays as it was divided"}
 	}
 	return v
 }
 
+func (s *schedule) isChosen(cluster ClusterName) bool {
+	_, chosen := s.chosenAt(cluster)
+	return chosen
+}
+
+func (s *schedule) chosenAt(cluster ClusterName) (int, bool) {
+	return slices.BinarySearchFunc(s.chosen, cluster, func(c candidate, name ClusterName) int { return cmp.Compare(c.Name, name) })
+}
+
 // matters tells whether what fits into clusters decides anything.
 func (s *schedule) matters() bool {
-	return s.leading() != nil && (s.app.Placement.dynamic() || s.app.Placement.selects())
+	return s.mostReplicas() > 0 && (s.dynamic || s.selects || s.bounds())
 }
 
 // whyNotChosen says what the spread admits.
@@ -127,23 +151,26 @@ func (s *schedule) whyNotChosen() string {
 }
 
 // whyNone says why a chosen cluster has no replica.
-func (s *schedule) whyNone(c candidate) string {
-	if w := s.leading(); w != nil {
-		if how := s.how(*w, c.Name); how != "" {
-			return fmt.Sprintf("0 of %d replicas (%s)", s.total(*w), how)
-		}
+func (s *schedule) whyNone(cluster ClusterName) string {
+	words := make([]string, 0, len(s.workloads))
+	for _, w := range s.workloads {
+		words = append(words, fmt.Sprintf("0 of %d replicas of %s (%s)", s.total(w), w.Object, s.how(w, cluster)))
 	}
-	return "no replica is left for it"
+	return strings.Join(words, "; ")
 }
 
+// sharesOf gives the shares of the cluster at a place of what is placed.
 func (s *schedule) sharesOf(o Outcome, at int) []Share {
 	var shares []Share
 	for _, d := range o.Divisions {
 		share := Share{Workload: d.Workload, Count: d.Counts[at], Total: d.Total}
 		for _, w := range s.workloads {
-			if w.Object == d.Workload && s.problem == nil {
+			if w.Object == d.Workload {
 				share.How = s.how(w, o.Placed[at].Cluster)
 			}
+		}
+		if d.Completions != nil {
+			share.Completions = &d.Completions[at]
 		}
 		shares = append(shares, share)
 	}
@@ -152,56 +179,78 @@ func (s *schedule) sharesOf(o Outcome, at int) []Share {
 
 // how is the arithmetic of one cluster's share.
 func (s *schedule) how(w Workload, cluster ClusterName) string {
-	scheduling := s.app.Placement.ReplicaScheduling
 	switch {
-	case len(scheduling.ClusterReplicas) > 0:
+	case s.problem != nil:
+		return "as before"
+	case s.fixed != nil:
 		return "fixed by clusterReplicas"
-	case !s.app.Placement.dynamic():
-		return s.howWeighted(cluster)
+	case s.dynamic:
+		return s.howMuchRoom(w, cluster)
 	}
-	var words []string
-	if scheduling.ReplicaDivisionPreference == "Aggregated" {
-		words = append(words, "into as few clusters as hold them")
-	}
-	var room, all int64
-	for _, c := range s.chosen {
-		n := c.site.room(w, s.total(w))
-		if s.fresh {
-			n += s.previous.Clusters[c.Name][w.Object]
-		}
-		all += n
-		if c.Name == cluster {
-			room = n
-		}
-	}
-	if had := s.previous.Clusters[cluster][w.Object]; had > 0 && !s.fresh {
-		words = append(words, fmt.Sprintf("%d ran there before", had))
-	}
-	return strings.Join(append(words, fmt.Sprintf("room for %d of %d", room, all)), ", ")
+	return s.howWeighted(cluster)
 }
 
-func (s *schedule) howWeighted(cluster ClusterName) string {
-	var rules []weightRule
-	if p := s.app.Placement.ReplicaScheduling.WeightPreference; p != nil {
-		rules = weightRules(p.StaticWeightList)
-	}
-	var mine, all int64
-	for _, c := range s.chosen {
-		weight := weightOf(c.Cluster, rules)
-		all += weight
+// howMuchRoom is the arithmetic of a division by what fits.
+func (s *schedule) howMuchRoom(w Workload, cluster ClusterName) string {
+	total, before := s.total(w), s.previous.counts(w.Object)
+	var room, all, ran, running int64
+	for i := range s.chosen {
+		c := &s.chosen[i]
+		n, had := c.fits(w, total), int64(0)
+		if c.was >= 0 && before != nil {
+			had = before[c.was]
+		}
+		if s.fresh {
+			n, had = n+had, 0
+		}
+		all, running = all+n, running+had
 		if c.Name == cluster {
-			mine = weight
+			room, ran = n, had
+		}
+	}
+	var words []string
+	if s.app.Placement.ReplicaScheduling.ReplicaDivisionPreference == divideAggregated {
+		words = append(words, "into as few clusters as hold them")
+	}
+	switch {
+	case running == 0:
+		words = append(words, fmt.Sprintf("room for %d of %d", room, all))
+	case running == total:
+		words = append(words, fmt.Sprintf("%d ran there before, which stay", ran))
+	case running > total:
+		words = append(words, fmt.Sprintf("%d of %d ran there before, %d are to go", ran, running, running-total))
+	default:
+		words = append(words, fmt.Sprintf("%d ran there before", ran), fmt.Sprintf("room for %d of %d more, %d are to come", room, all, total-running))
+	}
+	return strings.Join(words, ", ")
+}
+
+// howWeighted is the arithmetic of a division by static weights.
+func (s *schedule) howWeighted(cluster ClusterName) string {
+	var all int64
+	var mine *weightRule
+	for i := range s.chosen {
+		rule := s.ruleFor(s.chosen[i].Cluster)
+		if rule == nil {
+			continue
+		}
+		all += rule.Weight
+		if s.chosen[i].Name == cluster {
+			mine = rule
 		}
 	}
 	switch {
 	case all == 0:
 		return fmt.Sprintf("weight 1 of %d", len(s.chosen))
-	case mine == 0:
+	case mine == nil:
 		return "no weight is for this cluster"
 	}
-	text := fmt.Sprintf("weight %d of %d", mine, all)
-	if bounds(rules) {
-		text += ", within its bounds"
+	text := fmt.Sprintf("weight %d of %d", mine.Weight, all)
+	if mine.MinReplicas > 0 {
+		text += fmt.Sprintf(", at least %d", mine.MinReplicas)
+	}
+	if mine.MaxReplicas != nil {
+		text += fmt.Sprintf(", at most %d", *mine.MaxReplicas)
 	}
 	return text
 }

@@ -20,11 +20,13 @@ const (
 	RuleFieldSelector = "fieldSelector"   // out: provider, region or zone do not match
 	RuleClusterNames  = "clusterNames"    // out: the cluster is not in the list
 	RuleTaint         = "taint"           // out: the cluster has a taint that is not tolerated
+	RuleKind          = "kind"            // out: the cluster does not serve a kind of the app's workloads
 	RuleEvicted       = "evicted"         // out: the cluster, or the app in it, has failed
 	RuleSpread        = "spread"          // out: the spread constraints leave the cluster out
 	RuleCompany       = "company"         // out: because of where other apps of its group are
 	RuleNoReplicas    = "noReplicas"      // out: the division gives the cluster none
 	RuleKept          = "kept"            // in, for now: what runs there stays until the cluster, or the app elsewhere, is well
+	RuleProblem       = "problem"         // out: the app's replicas cannot be divided, or its clusters not be chosen
 	RuleBefore        = "before"          // in: the app runs there, and nothing better could be decided
 )
 

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"encoding/json"
 	"maps"
 	"slices"
 	"time"
@@ -66,43 +65,59 @@ type AppHealth struct {
 	Since   time.Time `json:"since"` // when Healthy took its value
 }
 
-// Previous is what was decided for one app before.
+// Previous is what was decided for one app before. It is immutable.
 type Previous struct {
 	// Affinity is the name of the affinity group that was used, empty where there are none.
 	Affinity string `json:"affinity,omitempty"`
 	// Rescheduled is the RescheduleAt that was honoured.
 	Rescheduled string `json:"rescheduled,omitempty"`
-	// Clusters is where the app was placed, with the replicas of its divided workloads.
-	Clusters map[ClusterName]Counts `json:"clusters"`
+	// Settled identifies the placement that chose the clusters, or weighed them: while it
+	// is the same, what runs there stays. Empty where that is not asked for.
+	Settled string `json:"settled,omitempty"`
+	// Clusters is where the app was placed, sorted.
+	Clusters []ClusterName `json:"clusters"`
+	// Divisions are those of the workloads that were divided, by workload, with counts
+	// beside Clusters.
+	Divisions []Division `json:"divisions,omitempty"`
 	// Evicted is where it was taken away because the cluster or the app there failed.
 	Evicted map[ClusterName]Eviction `json:"evicted,omitempty"`
+	// Tolerating is since when a taint is tolerated that will be tolerated for a time only.
+	Tolerating map[ClusterName]time.Time `json:"tolerating,omitempty"`
 }
 
-// Counts are replicas by workload.
-type Counts map[ObjectID]int64
-
-// MarshalJSON writes a list by workload.
-func (c Counts) MarshalJSON() ([]byte, error) { return json.Marshal(c.list()) }
-
-// UnmarshalJSON reads what MarshalJSON writes.
-func (c *Counts) UnmarshalJSON(content []byte) error {
-	var list []WorkloadReplicas
-	if err := json.Unmarshal(content, &list); err != nil {
-		return err
-	}
-	*c = make(Counts, len(list))
-	for _, r := range list {
-		(*c)[r.Workload] = r.Count
+// counts returns how many replicas of a workload each of the clusters runs, beside
+// them; nil where the workload was not divided.
+func (p *Previous) counts(workload ObjectID) []int64 {
+	for i := range p.Divisions {
+		if p.Divisions[i].Workload == workload {
+			return p.Divisions[i].Counts
+		}
 	}
 	return nil
 }
 
-func (c Counts) list() []WorkloadReplicas {
-	list := make([]WorkloadReplicas, 0, len(c))
-	for _, workload := range slices.SortedFunc(maps.Keys(c), compareObjects) {
-		list = append(list, WorkloadReplicas{workload, c[workload]})
-	}
-	return list
+// has tells whether the app was placed on a cluster.
+func (p *Previous) has(cluster ClusterName) bool {
+	_, found := slices.BinarySearch(p.Clusters, cluster)
+	return found
+}
+
+// equal tells whether two decisions are the same.
+func (p *Previous) equal(q *Previous) bool {
+	return p.Affinity == q.Affinity && p.Rescheduled == q.Rescheduled && p.Settled == q.Settled &&
+		same(p.Clusters, q.Clusters) && slices.EqualFunc(p.Divisions, q.Divisions, Division.alike) &&
+		maps.EqualFunc(p.Evicted, q.Evicted, func(a, b Eviction) bool { return a.equal(&b) }) &&
+		maps.EqualFunc(p.Tolerating, q.Tolerating, time.Time.Equal)
+}
+
+// alike tells whether two divisions give the clusters the same replicas.
+func (d Division) alike(e Division) bool {
+	return d.Workload == e.Workload && d.Total == e.Total && same(d.Counts, e.Counts)
+}
+
+// same is [slices.Equal], at once where it is one list.
+func same[T comparable](a, b []T) bool {
+	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }
 
 // Eviction is that an app was taken away from a cluster that failed.

@@ -19,27 +19,6 @@ type spread struct {
 	each      int64 // replicas of an app that is not divided
 }
 
-// divided tells whether clusters share replicas.
-func (p Placement) divided() bool {
-	s := p.ReplicaScheduling
-	return s != nil && s.ReplicaSchedulingType != "Duplicated"
-}
-
-// dynamic tells whether what clusters can take decides how replicas are divided.
-func (p Placement) dynamic() bool {
-	s := p.ReplicaScheduling
-	if !p.divided() || len(s.ClusterReplicas) > 0 {
-		return false
-	}
-	return s.ReplicaDivisionPreference == "Aggregated" || s.WeightPreference != nil && s.WeightPreference.DynamicWeight != ""
-}
-
-// selects tells whether spread constraints choose among clusters. Where replicas are
-// divided by static weights they do not.
-func (p Placement) selects() bool {
-	return len(p.SpreadConstraints) > 0 && (!p.divided() || p.dynamic())
-}
-
 // choose returns the clusters that the constraints choose, of candidates that are
 // sorted.
 func (s spread) choose(candidates []candidate) ([]candidate, error) {
@@ -47,9 +26,9 @@ func (s spread) choose(candidates []candidate) ([]candidate, error) {
 		return candidates, nil
 	}
 	var groups []SpreadConstraint
-	clusters := SpreadConstraint{SpreadByField: "cluster"}
+	clusters := SpreadConstraint{SpreadByField: fieldCluster}
 	for _, constraint := range s.placement.SpreadConstraints {
-		if constraint.SpreadByField == "cluster" || constraint.SpreadByField == "" && constraint.SpreadByLabel == "" {
+		if constraint.byCluster() {
 			clusters = constraint
 			continue
 		}
@@ -71,10 +50,39 @@ func (s spread) choose(candidates []candidate) ([]candidate, error) {
 
 // rank is the order in which constraints choose, the widest first.
 func rank(c SpreadConstraint) int {
-	if i := slices.Index([]string{"provider", "region", "zone"}, c.SpreadByField); i >= 0 {
+	if i := slices.Index([]string{fieldProvider, fieldRegion, fieldZone}, c.SpreadByField); i >= 0 {
 		return i
 	}
 	return 3
+}
+
+// byCluster tells whether the constraint counts clusters.
+func (c *SpreadConstraint) byCluster() bool {
+	return c.SpreadByLabel == "" && (c.SpreadByField == "" || c.SpreadByField == fieldCluster)
+}
+
+// has tells whether a cluster has what is spread over.
+func (c *SpreadConstraint) has(cluster *Cluster) bool {
+	switch {
+	case c.SpreadByLabel != "":
+		_, ok := cluster.Labels[c.SpreadByLabel]
+		return ok
+	case c.SpreadByField == fieldProvider:
+		return cluster.Provider != ""
+	case c.SpreadByField == fieldRegion:
+		return cluster.Region != ""
+	case c.SpreadByField == fieldZone:
+		return len(cluster.Zones) > 0
+	}
+	return false
+}
+
+// one names one of what the constraint spreads over.
+func (c *SpreadConstraint) one() string {
+	if c.SpreadByLabel != "" {
+		return fmt.Sprintf("label %q", c.SpreadByLabel)
+	}
+	return c.SpreadByField
 }
 
 // atMost returns n, or the constraint's bound where that is less.
@@ -144,7 +152,10 @@ type spreadGroup struct {
 // to the bound on clusters. Unless it is the last constraint it only leaves out the
 // clusters of other groups.
 func (s spread) byGroup(candidates []candidate, constraint, clusters SpreadConstraint, last bool) ([]candidate, error) {
-	groups := s.groups(candidates, constraint, clusters)
+	return fromGroups(s.groups(candidates, constraint, clusters), constraint, clusters, last)
+}
+
+func fromGroups(groups []spreadGroup, constraint, clusters SpreadConstraint, last bool) ([]candidate, error) {
 	if len(groups) < constraint.atLeast() {
 		return nil, fmt.Errorf("%d %s are feasible, the spread wants %d or more", len(groups), constraint.noun(), constraint.atLeast())
 	}
@@ -204,11 +215,11 @@ func (c SpreadConstraint) groupsOf(cluster *Cluster) []string {
 		if value, ok := cluster.Labels[c.SpreadByLabel]; ok {
 			return []string{value}
 		}
-	case c.SpreadByField == "provider" && cluster.Provider != "":
+	case c.SpreadByField == fieldProvider && cluster.Provider != "":
 		return []string{cluster.Provider}
-	case c.SpreadByField == "region" && cluster.Region != "":
+	case c.SpreadByField == fieldRegion && cluster.Region != "":
 		return []string{cluster.Region}
-	case c.SpreadByField == "zone":
+	case c.SpreadByField == fieldZone:
 		return cluster.Zones
 	}
 	return nil

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -108,13 +109,14 @@ func TestVectorsDispenseByTarget(t *testing.T) {
 		Wants [][]karmadaTarget
 	}](t, "dispenser.json", "TestDispenseReplicasByTargetClusters") {
 		t.Run(c.Name, func(t *testing.T) {
-			var weights []count
-			for _, target := range c.Args.Clusters {
-				weights = append(weights, count{target.Name, target.Replicas})
+			parties := make([]party, len(c.Args.Clusters))
+			for i, target := range c.Args.Clusters {
+				parties[i] = party{name: target.Name, votes: target.Replicas}
 			}
+			webster(parties, c.Args.Sum)
 			got := map[ClusterName]int64{}
-			for _, each := range allot(weights, c.Args.Sum) {
-				got[each.cluster] = each.replicas
+			for _, p := range parties {
+				got[p.name] = p.seats
 			}
 			oneOf(t, c.Wants, got)
 		})
@@ -152,8 +154,8 @@ func candidatesOf(scored []karmadaScored) []candidate {
 			c.Name = s.Name
 		}
 		candidates[i] = candidate{
-			site: site{Cluster: c}, score: s.Score, tier: s.OverflowOrder,
-			room: s.AllocatableReplicas, available: s.AvailableReplicas,
+			site: &site{Cluster: c, heard: true, observed: Observed{Nodes: nodesFor(s.AllocatableReplicas)}},
+			at:   i, was: -1, score: s.Score, tier: s.OverflowOrder, room: s.AllocatableReplicas, available: s.AvailableReplicas,
 		}
 	}
 	return candidates
@@ -166,12 +168,61 @@ type karmadaSpec struct {
 	Placement Placement
 }
 
-func (s karmadaSpec) previous() map[ClusterName]int64 { return assigned(s.Clusters) }
+// nodesFor has room for so many replicas that ask for nothing.
+func nodesFor(replicas int64) []NodeGroup {
+	return []NodeGroup{{Count: 1, Free: Resources{pods: replicas}}}
+}
 
 // divide divides as the placement says.
 func (s karmadaSpec) divide(candidates []candidate) (map[ClusterName]int64, error) {
-	divided, err := division{scheduling: s.Placement.ReplicaScheduling, candidates: candidates, previous: s.previous(), total: s.Replicas}.counts()
-	return divided, err
+	app := App{Placement: s.Placement}
+	if s.Placement.ReplicaScheduling == nil {
+		app.Placement.ReplicaScheduling = &ReplicaScheduling{ReplicaSchedulingType: scheduleDuplicated}
+	}
+	w := Workload{Replicas: s.Replicas}
+	deciding := schedule{
+		deciding: &deciding{}, compiledPlacement: compilePlacement(&app.Placement), app: &app,
+		workloads: []Workload{w}, chosen: candidates,
+	}
+	var counts []int64
+	for _, target := range s.Clusters {
+		if at := slices.IndexFunc(candidates, func(c candidate) bool { return c.Name == target.Name }); at >= 0 {
+			candidates[at].was = len(counts)
+			counts = append(counts, target.Replicas)
+		}
+	}
+	deciding.previous.Divisions = []Division{{Workload: w.Object, Counts: counts}}
+	deciding.divide()
+	divided := map[ClusterName]int64{}
+	for i, c := range deciding.chosen {
+		if deciding.counts != nil && deciding.counts[0] != nil {
+			divided[c.Name] = deciding.counts[0][i]
+		} else if deciding.problem == nil {
+			divided[c.Name] = s.Replicas
+		}
+	}
+	return divided, deciding.problem
+}
+
+func TestVectorsDuplicated(t *testing.T) {
+	for _, c := range vectors[struct {
+		Name  string
+		State struct {
+			Candidates []karmadaScored
+			Spec       karmadaSpec
+		}
+		Want []karmadaTarget
+	}](t, "scheduler_core.json", "Test_assignByDuplicatedStrategy") {
+		t.Run(c.Name, func(t *testing.T) {
+			got, err := c.State.Spec.divide(candidatesOf(c.State.Candidates))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(assigned(c.Want), nonZero(got)); diff != "" {
+				t.Errorf("replicas (-want +got):\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestVectorsStaticWeight(t *testing.T) {
@@ -184,11 +235,11 @@ func TestVectorsStaticWeight(t *testing.T) {
 		WantErr          bool
 	}](t, "scheduler_core.json", "Test_assignByStaticWeightStrategy") {
 		t.Run(c.Name, func(t *testing.T) {
-			var rules []weightRule
-			if c.WeightPreference != nil {
-				rules = weightRules(c.WeightPreference.StaticWeightList)
+			spec := karmadaSpec{Replicas: c.Replicas, Placement: Placement{ReplicaScheduling: &ReplicaScheduling{WeightPreference: c.WeightPreference}}}
+			got, err := spec.divide(candidatesOf(c.Clusters))
+			if (err != nil) != c.WantErr {
+				t.Fatalf("error %v, want one: %v", err, c.WantErr)
 			}
-			got := divideByWeights(candidatesOf(c.Clusters), rules, c.Replicas)
 			if diff := cmp.Diff(assigned(c.Want), nonZero(got)); diff != "" {
 				t.Errorf("replicas (-want +got):\n%s", diff)
 			}
@@ -207,10 +258,6 @@ func TestVectorsDynamicScale(t *testing.T) {
 			WantErr    bool
 		}](t, "scheduler_core.json", table) {
 			t.Run(table+"/"+c.Name, func(t *testing.T) {
-				previous := c.Object.previous()
-				for i := range c.Candidates {
-					c.Candidates[i].AvailableReplicas = c.Candidates[i].AllocatableReplicas + previous[c.Candidates[i].Name]
-				}
 				got, err := c.Object.divide(candidatesOf(c.Candidates))
 				if (err != nil) != c.WantErr {
 					t.Fatalf("error %v, want one: %v", err, c.WantErr)
@@ -235,21 +282,21 @@ func TestVectorsDivideByAvailable(t *testing.T) {
 		WantErr bool
 	}](t, "scheduler_core.json", "Test_dynamicDivideReplicas") {
 		t.Run(c.Name, func(t *testing.T) {
-			counts := func(targets []karmadaTarget) []count {
-				var out []count
-				for _, target := range targets {
-					out = append(out, count{target.Name, target.Replicas})
-				}
-				return out
+			before := assigned(c.State.ScheduledClusters)
+			var running int64
+			parts := make([]part, len(c.State.AvailableClusters))
+			for i, target := range c.State.AvailableClusters {
+				parts[i] = part{name: target.Name, room: target.Replicas, before: before[target.Name]}
+				running += before[target.Name]
 			}
-			d := divider{aggregated: c.State.StrategyType == "Aggregated"}
-			divided, err := d.byWeight(counts(c.State.AvailableClusters), counts(c.State.ScheduledClusters), c.State.TargetReplicas)
+			d := capacityDivision{aggregated: c.State.StrategyType == divideAggregated}
+			err := d.divide(parts, c.State.TargetReplicas+running)
 			if (err != nil) != c.WantErr {
 				t.Fatalf("error %v, want one: %v", err, c.WantErr)
 			}
 			got := map[ClusterName]int64{}
-			for _, each := range divided {
-				got[each.cluster] += each.replicas
+			for _, p := range parts {
+				got[p.name] = p.count
 			}
 			if diff := cmp.Diff(assigned(c.Want), nonZero(got)); diff != "" {
 				t.Errorf("replicas (-want +got):\n%s", diff)
@@ -269,8 +316,9 @@ func TestVectorsAssignReplicas(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			candidates := candidatesOf(c.Clusters)
 			if groups := c.Spec.Placement.ClusterAffinities; len(groups) > 0 {
+				group := compileGroup(&groups[0])
 				for i := range candidates {
-					candidates[i].tier = compileGroup(&groups[0]).tier(candidates[i].Cluster)
+					candidates[i].tier = group.tier(candidates[i].Cluster)
 				}
 				sortCandidates(candidates)
 			}

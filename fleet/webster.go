@@ -1,8 +1,6 @@
 package fleet
 
-import (
-	"container/heap"
-)
+import "container/heap"
 
 // party takes part in a division: votes are its weight, seats what it has.
 type party struct {
@@ -20,6 +18,7 @@ func webster(parties []party, seats int64) {
 	if len(parties) == 0 || seats <= 0 {
 		return
 	}
+	seats -= begin(parties, seats)
 	q := make(quotients, len(parties))
 	for i := range parties {
 		q[i] = quotient{&parties[i], parties[i].quotient()}
@@ -30,6 +29,33 @@ func webster(parties []party, seats int64) {
 		q[0].value = q[0].quotient()
 		heap.Fix(&q, 0)
 	}
+}
+
+// begin gives away the seats that are beyond doubt, and returns how many, so that a
+// division takes as many steps as there are parties and not as there are seats. Every
+// seat whose quotient is above some bound goes before any below it: so all of them
+// may be given at once when there are seats enough for all.
+func begin(parties []party, seats int64) (given int64) {
+	var votes float64
+	for i := range parties {
+		if parties[i].seats != 0 {
+			return 0
+		}
+		votes += float64(parties[i].votes)
+	}
+	spare := 2*seats - 3*int64(len(parties))
+	if spare <= 0 || votes == 0 {
+		return 0
+	}
+	// With this bound a party claims votes/(2·bound)+1/2 seats or fewer, which makes less
+	// than seats in all; one below that is safe from rounding.
+	bound := votes / float64(spare)
+	for i := range parties {
+		p := &parties[i]
+		p.seats = max(0, int64((float64(p.votes)/bound+1)/2)-1)
+		given += p.seats
+	}
+	return given
 }
 
 func (p *party) quotient() float64 { return float64(p.votes) / float64(2*p.seats+1) }

@@ -1,0 +1,83 @@
+package fleet
+
+import (
+	"strconv"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// dividedApps makes apps that divide, spread, overflow and fail over, of every kind
+// and the same every time, and what each is made of.
+func dividedApps(n int) ([]App, map[AppName][]Workload) {
+	apps, workloads := manyApps(n), map[AppName][]Workload{}
+	for i := range apps {
+		app := &apps[i]
+		if i%5 == 4 { // of the two that these name one is tainted
+			app.Placement.ClusterAffinity = nil
+		}
+		workloads[app.Name] = []Workload{{
+			Object:   ObjectID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"},
+			Replicas: int64(100 + i), Requests: Resources{"cpu": 500, "memory": 1 << 30},
+		}}
+		p := &app.Placement
+		switch i % 8 {
+		case 0:
+			p.ReplicaScheduling = &ReplicaScheduling{ReplicaSchedulingType: scheduleDivided, ReplicaDivisionPreference: divideWeighted}
+		case 1:
+			p.ReplicaScheduling = &ReplicaScheduling{ReplicaSchedulingType: scheduleDivided, ReplicaDivisionPreference: divideAggregated}
+		case 2:
+			p.ReplicaScheduling = &ReplicaScheduling{
+				ReplicaSchedulingType: scheduleDivided, ReplicaDivisionPreference: divideWeighted,
+				WeightPreference: &WeightPreference{DynamicWeight: weightAvailableReplicas},
+			}
+		case 3:
+			p.ReplicaScheduling = &ReplicaScheduling{
+				ReplicaSchedulingType: scheduleDivided, ReplicaDivisionPreference: divideAggregated,
+			}
+			p.SpreadConstraints = []SpreadConstraint{{SpreadByField: "region", MinGroups: 1, MaxGroups: 2}, {SpreadByField: "cluster", MinGroups: 2, MaxGroups: 20}}
+		case 4:
+			p.ReplicaScheduling = &ReplicaScheduling{
+				ReplicaSchedulingType: scheduleDivided, ReplicaDivisionPreference: divideWeighted,
+				WeightPreference: &WeightPreference{StaticWeightList: []StaticWeight{
+					{TargetCluster: *expression("tier", metav1.LabelSelectorOpIn, "1", "2"), Weight: 2},
+					{TargetCluster: *expression("tier", metav1.LabelSelectorOpIn, "3", "4"), Weight: 1},
+				}},
+			}
+		case 5:
+			p.SpreadConstraints = []SpreadConstraint{{SpreadByField: "cluster", MinGroups: 1, MaxGroups: 3}}
+		}
+	}
+	return apps, workloads
+}
+
+// manyObserved is what agents say of clusters.
+func manyObserved(clusters []Cluster) map[ClusterName]Observed {
+	observed := make(map[ClusterName]Observed, len(clusters))
+	for i, c := range clusters {
+		observed[c.Name] = Observed{Ready: ConditionTrue, Nodes: []NodeGroup{
+			{Count: int64(1 + i%5), Free: Resources{"cpu": 4000, "memory": 16 << 30, "pods": 100}},
+			{Count: int64(1 + i%3), Free: Resources{"cpu": 16000, "memory": 64 << 30, "pods": 250}},
+		}}
+	}
+	return observed
+}
+
+func BenchmarkDecideDivided(b *testing.B) {
+	for _, n := range []int{8, 1000} {
+		b.Run("clusters=10000/apps="+strconv.Itoa(n), func(b *testing.B) {
+			def := Definition{Clusters: manyClusters(10_000)}
+			var workloads map[AppName][]Workload
+			def.Apps, workloads = dividedApps(n)
+			state := State{Observed: manyObserved(def.Clusters)}
+			b.ReportAllocs()
+			for b.Loop() {
+				for _, o := range Decide(def, workloads, state) {
+					if o.Problem != "" {
+						b.Fatalf("%s: %s", o.App, o.Problem)
+					}
+				}
+			}
+		})
+	}
+}
