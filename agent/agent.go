@@ -117,32 +117,18 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
 	keeper := newKeeper(h.shelf, cache, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)
-	accept := func(ctx context.Context, sealed []byte) error {
-		target, err := h.fetcher.Accept(ctx, sealed)
-		heart.beatSoon()
-		if err != nil {
-			return err
-		}
-		h.inventory.Accept(target.Announcement) // before anything of it is applied
-		reconciler.aim(target)
-		keeper.keep(sealed)
-		return nil
-	}
+	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}
 	cache.Restore(h.shelf.Contents())
-	if sealed := kept(cache, h.shelf); sealed != nil {
-		if err := accept(ctx, sealed); err != nil {
-			c.Log.Info("the kept announcement is of no use", "err", err)
-		}
-	}
 
 	group.Go(func() error { return reconciler.run(ctx) })
 	group.Go(func() error { return reports.run(ctx) })
 	group.Go(func() error { return heart.run(ctx) })
 	group.Go(func() error { return keeper.run(ctx) })
+	group.Go(func() error { return receiver.alone(ctx, cache) })
 	group.Go(func() error { return again(ctx, conn, reports, heart) })
 	group.Go(func() error {
 		return conn.Desired(ctx, c.Cluster, func(sealed []byte) error {
-			err := accept(ctx, sealed)
+			err := receiver.accept(ctx, sealed)
 			if err != nil && !errors.Is(err, fetch.ErrStale) && ctx.Err() == nil {
 				c.Log.Warn("announcement refused: the last accepted one stays", "err", err)
 			}

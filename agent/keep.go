@@ -13,7 +13,7 @@ import (
 const (
 	// keepAfter is how long announcements may follow each other before the last of them
 	// is kept in the cluster: keeping is in nobody's way.
-	keepAfter = 2 * time.Second
+	keepAfter = 500 * time.Millisecond
 	// keepAgain is how long to wait after it failed.
 	keepAgain = 30 * time.Second
 )

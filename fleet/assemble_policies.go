@@ -39,7 +39,7 @@ func (a *assembly) addPolicies(p Parsed) {
 
 // claim makes apps of Karmada's policies and the manifests that they claim.
 func (a *assembly) claim(parsed []Parsed) {
-	if len(a.policies)+len(a.overrides) == 0 {
+	if len(a.policies)+len(a.overrides) == 0 && !propagates(a.def.Apps) {
 		return
 	}
 	c := claims{
@@ -72,9 +72,17 @@ func (a *assembly) claim(parsed []Parsed) {
 		a.apps[app.Name] = app
 		a.def.Apps = append(a.def.Apps, app.App)
 	}
+	if propagates(a.def.Apps) {
+		a.def.Loose = c.loose(a.apps)
+	}
 	c.lint()
 	a.problems = append(a.problems, c.problems...)
 	a.checkPolicies(&c)
+}
+
+// propagates tells whether some app takes what it needs with it.
+func propagates(apps []App) bool {
+	return slices.ContainsFunc(apps, func(a App) bool { return a.Rollout.PropagateDeps })
 }
 
 // checkPolicies checks what policies say of clusters and of each other.

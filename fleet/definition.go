@@ -15,6 +15,9 @@ type Definition struct {
 	Settings Settings  `json:"settings"`
 	Clusters []Cluster `json:"clusters"` // by name
 	Apps     []App     `json:"apps"`     // by name
+	// Loose are manifests that apps with propagateDeps may need, by object; none where
+	// no app has that.
+	Loose []Loose `json:"loose,omitempty"`
 	// TaintPolicies taint clusters by what is observed of them.
 	TaintPolicies []TaintPolicy `json:"taintPolicies,omitempty"` // by name
 }
@@ -109,6 +112,9 @@ type App struct {
 	// DependsOn names apps that must be Ready in a cluster before this one is
 	// applied there. An app that is not placed there does not hold it back.
 	DependsOn []AppName `json:"dependsOn,omitempty"` // sorted
+	// Follows names the apps that need this one, which runs wherever one of them does;
+	// see [Followers].
+	Follows []AppName `json:"follows,omitempty"`
 	// Constraints guard where the app may land, whatever the placement says.
 	Constraints []Constraint `json:"constraints,omitempty"`
 	Rollout     Rollout      `json:"rollout,omitzero"`

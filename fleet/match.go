@@ -25,6 +25,7 @@ const (
 	RuleSpread        = "spread"          // out: the spread constraints leave the cluster out
 	RuleCompany       = "company"         // out: because of where other apps of its group are
 	RuleNoReplicas    = "noReplicas"      // out: the division gives the cluster none
+	RuleFollows       = "follows"         // in: an app that is there needs it
 	RuleKept          = "kept"            // in, for now: what runs there stays until the cluster, or the app elsewhere, is well
 	RuleProblem       = "problem"         // out: the app's replicas cannot be divided, or its clusters not be chosen
 	RuleBefore        = "before"          // in: the app runs there, and nothing better could be decided

@@ -1,8 +1,10 @@
 package overlays
 
 import (
+	"cmp"
 	"slices"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/navarch/navarch/fleet"
@@ -90,4 +92,28 @@ func namesIn(pod map[string]any) []fleet.ObjectID {
 		}
 	}
 	return ids
+}
+
+// Needs returns what an app's base names in its namespaces and does not bring itself,
+// with namespaces as in the cluster. Its error is a [fleet.Problems].
+func Needs(app fleet.App, source Source) ([]fleet.ObjectID, error) {
+	objects, err := buildBase(app, source)
+	if err != nil {
+		return nil, err
+	}
+	placed := func(id fleet.ObjectID) fleet.ObjectID {
+		id.Namespace = cmp.Or(id.Namespace, metav1.NamespaceDefault)
+		return id
+	}
+	brought := map[fleet.ObjectID]bool{}
+	for _, id := range ObjectIDs(objects) {
+		brought[placed(id)] = true
+	}
+	var needs []fleet.ObjectID
+	for _, id := range Dependencies(objects) {
+		if id = placed(id); !brought[id] {
+			needs = append(needs, id)
+		}
+	}
+	return needs, nil
 }

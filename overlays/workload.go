@@ -16,10 +16,9 @@ import (
 // Other objects run whole wherever the app is placed, as in Karmada. It builds the
 // app once. Its error is a [fleet.Problems].
 func Workloads(app fleet.App, source Source) ([]fleet.Workload, error) {
-	r := rendering{app: app, source: source}
-	objects, err := r.build(r.words(newClosure(nil)).files(".", nil), ".")
+	objects, err := buildBase(app, source)
 	if err != nil {
-		return nil, fleet.Problems{r.baseProblem(err)}
+		return nil, err
 	}
 	var workloads []fleet.Workload
 	var problems fleet.Problems
@@ -39,6 +38,16 @@ func Workloads(app fleet.App, source Source) ([]fleet.Workload, error) {
 	}
 	slices.SortFunc(workloads, func(a, b fleet.Workload) int { return compareIDs(a.Object, b.Object) })
 	return workloads, nil
+}
+
+// buildBase builds an app without any override.
+func buildBase(app fleet.App, source Source) ([]*unstructured.Unstructured, error) {
+	r := rendering{app: app, source: source}
+	objects, err := r.build(r.words(newClosure(nil)).files(".", nil), ".")
+	if err != nil {
+		return nil, fleet.Problems{r.baseProblem(err)}
+	}
+	return objects, nil
 }
 
 // workloadOf reads an object that has replicas, and reports false for others. What

@@ -18,6 +18,7 @@ type app struct {
 	inputs     map[string]string // path in the repository -> git id, "" where there was none
 	source     overlays.Source
 	workloads  []fleet.Workload
+	needs      []fleet.ObjectID   // what it names of its namespaces, where it takes that with it
 	variants   map[string]variant // by what differs: see [fleet.Variant]
 }
 
@@ -34,7 +35,8 @@ func (c *Compiler) gather(tree fs.FS, def fleet.App) (*app, error) {
 		fleet.Source
 		Namespace string
 		Overrides []fleet.Override
-	}{def.Source, def.Namespace, def.Overrides})
+		Needs     bool
+	}{def.Source, def.Namespace, def.Overrides, def.Rollout.PropagateDeps})
 	if err != nil {
 		return nil, fmt.Errorf("encode app %q: %w", def.Name, err)
 	}
@@ -48,6 +50,11 @@ func (c *Compiler) gather(tree fs.FS, def fleet.App) (*app, error) {
 	if a.workloads, err = overlays.Workloads(def, a.source); err != nil {
 		return nil, err
 	}
+	if def.Rollout.PropagateDeps {
+		if a.needs, err = overlays.Needs(def, a.source); err != nil {
+			return nil, err
+		}
+	}
 	note(tree, a.inputs, a.source.Paths)
 	return a, nil
 }
@@ -56,7 +63,7 @@ func (c *Compiler) gather(tree fs.FS, def fleet.App) (*app, error) {
 // rendered again.
 func (a *app) render(tree fs.FS, def fleet.App, groups []fleet.Variant) (*app, error) {
 	next := &app{
-		definition: a.definition, inputs: maps.Clone(a.inputs), source: a.source, workloads: a.workloads,
+		definition: a.definition, inputs: maps.Clone(a.inputs), source: a.source, workloads: a.workloads, needs: a.needs,
 		variants: make(map[string]variant, len(groups)),
 	}
 	for _, group := range groups {

@@ -30,8 +30,9 @@ type Reading struct {
 	// Workloads are what may be divided, by app.
 	Workloads map[fleet.AppName][]fleet.Workload
 
-	tree fs.FS
-	apps map[fleet.AppName]*app
+	tree      fs.FS
+	apps      map[fleet.AppName]*app
+	followers []fleet.App // that apps take with them
 }
 
 // Result is what every cluster of a reading should run.
@@ -53,13 +54,23 @@ func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 	if r.Definition, problems = c.load(tree); problems.Err() != nil {
 		return r, problems
 	}
+	needs := map[fleet.AppName][]fleet.ObjectID{}
 	for _, def := range r.Definition.Apps {
 		a, err := c.gather(tree, def)
 		if err != nil {
 			problems = append(problems, asProblems(err, def)...)
 			continue
 		}
-		r.apps[def.Name], r.Workloads[def.Name] = a, a.workloads
+		r.apps[def.Name], r.Workloads[def.Name], needs[def.Name] = a, a.workloads, a.needs
+	}
+	r.followers = fleet.Followers(r.Definition, needs)
+	for _, def := range r.followers {
+		a, err := c.gather(tree, def)
+		if err != nil {
+			problems = append(problems, asProblems(err, def)...)
+			continue
+		}
+		r.apps[def.Name] = a
 	}
 	return r, problems.Sorted()
 }
@@ -105,32 +116,33 @@ func (c *Compiler) Compile(tree fs.FS, state fleet.State) (*Result, fleet.Proble
 // for each app and distinct outcome, built. It continues after a problem, and what
 // it then returns lacks what could not be rendered.
 func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (*Result, fleet.Problems) {
+	def, outcomes := fleet.Follow(r.Definition, outcomes, r.followers)
 	f := &Result{
-		Definition: r.Definition, Outcomes: outcomes,
+		Definition: def, Outcomes: outcomes,
 		Desired:  make(fleet.Published, len(r.Definition.Clusters)),
 		Contents: fleet.Contents{},
 		Files:    map[fleet.Digest]overlays.Files{},
 	}
 	var problems fleet.Problems
 	next := make(map[fleet.AppName]*app, len(r.apps))
-	for i, def := range r.Definition.Apps {
-		a := r.apps[def.Name]
+	for i, app := range def.Apps {
+		a := r.apps[app.Name]
 		if a == nil {
 			continue // Read has said why
 		}
-		groups := fleet.Variants(def, r.Definition.Clusters, outcomes[i])
-		rendered, err := a.render(r.tree, def, groups)
+		groups := fleet.Variants(app, def.Clusters, outcomes[i])
+		rendered, err := a.render(r.tree, app, groups)
 		if err != nil {
-			problems = append(problems, asProblems(err, def)...)
+			problems = append(problems, asProblems(err, app)...)
 			continue
 		}
-		next[def.Name] = rendered
-		f.add(def, rendered, groups, outcomes[i])
+		next[app.Name] = rendered
+		f.add(app, rendered, groups, outcomes[i])
 	}
 	for cluster, d := range f.Desired {
 		f.Desired[cluster] = withDependencies(d)
 	}
-	problems = slices.Concat(problems, fleet.Conflicts(f.Desired, f.Contents, r.Definition), fleet.Violations(r.Definition, outcomes)).Sorted()
+	problems = slices.Concat(problems, fleet.Conflicts(f.Desired, f.Contents, def), fleet.Violations(def, outcomes)).Sorted()
 	if problems.Err() == nil {
 		c.apps, r.apps = next, next
 	}
