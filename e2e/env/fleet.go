@@ -286,6 +286,20 @@ func (f *Fleet) Programs() []*Program {
 	return programs
 }
 
+// Announced waits until the hub has announced the last push.
+func (f *Fleet) Announced(ctx context.Context) error {
+	return until(ctx, func() error {
+		var o overview
+		if err := f.Hub.API(ctx, "fleet", &o); err != nil {
+			return err
+		}
+		if o.Announced == nil || o.Announced.Revision != f.Revision() {
+			return fmt.Errorf("the hub has not announced %s", f.Revision())
+		}
+		return nil
+	})
+}
+
 // Describe tells what the hub and the agents said last, for a failure's message.
 func (f *Fleet) Describe() string {
 	var b strings.Builder

@@ -1,15 +1,17 @@
 package stories
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
 	"os/exec"
 	"slices"
-	"strings"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/navarch/navarch/fleet"
@@ -94,7 +96,10 @@ func (s *story) requests(cluster string, change overlays.ObjectChange) ([]string
 		if err != nil {
 			return "", err
 		}
-		name := strings.TrimPrefix(id.Namespace+"/"+id.Name, "/")
+		name := id.Name
+		if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+			name = cmp.Or(id.Namespace, metav1.NamespaceDefault) + "/" + name
+		}
 		return fmt.Sprintf("%s %s %s", verb, mapping.Resource.GroupResource(), name), nil
 	}
 	verb := "patch"

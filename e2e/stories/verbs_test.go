@@ -39,6 +39,7 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"push":          plain(push),
 	"rewind":        plain(rewind),
 	"ready":         plain(ready),
+	"announced":     plain(announced),
 	"see":           plain(see),
 	"gone":          plain(gone),
 	"absent":        plain(absent),
@@ -125,6 +126,11 @@ func rewind(ctx context.Context, _ *testscript.TestScript, s *story, args []stri
 // ready waits until every app is Ready at the last pushed commit, on every cluster.
 func ready(ctx context.Context, _ *testscript.TestScript, s *story, _ []string) error {
 	return s.Ready(ctx)
+}
+
+// announced waits until the hub has announced the last push, whoever has heard of it.
+func announced(ctx context.Context, _ *testscript.TestScript, s *story, _ []string) error {
+	return s.Announced(ctx)
 }
 
 // object is "CLUSTER KIND[.group] [NAMESPACE/]NAME" of a verb's arguments.
