@@ -30,10 +30,12 @@ type app struct {
 	failures  int       // in a row
 	retryAt   time.Time // when to try again; zero: not waiting
 
-	work    *work                           // what is being done now; nil when nothing is
-	drifted map[fleet.ObjectID]bool         // seen to change, and not looked at yet
-	wishes  map[fleet.ObjectID]wish         // of the objects that this process applied
-	repairs map[fleet.ObjectID]*repairCount // of objects that somebody keeps changing
+	work    *work                   // what is being done now; nil when nothing is
+	drifted map[fleet.ObjectID]bool // seen to change, and not looked at yet
+	// revisions are the resource versions of what this process applied, as of then.
+	revisions map[fleet.ObjectID]uint64
+	wishes    map[fleet.ObjectID]wish         // of the objects that this process applied
+	repairs   map[fleet.ObjectID]*repairCount // of objects that somebody keeps changing
 }
 
 // wish is the metadata that an object was applied with.

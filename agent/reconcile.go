@@ -114,7 +114,7 @@ func (r *reconciler) stop(ctx context.Context) error {
 func (r *reconciler) app(name fleet.AppName) *app {
 	a := r.apps[name]
 	if a == nil {
-		a = &app{name: name, drifted: map[fleet.ObjectID]bool{}, wishes: map[fleet.ObjectID]wish{}, repairs: map[fleet.ObjectID]*repairCount{}}
+		a = &app{name: name, drifted: map[fleet.ObjectID]bool{}, revisions: map[fleet.ObjectID]uint64{}, wishes: map[fleet.ObjectID]wish{}, repairs: map[fleet.ObjectID]*repairCount{}}
 		r.apps[name] = a
 	}
 	return a
@@ -267,6 +267,8 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		w.kind, w.gate = applies, make(chan struct{})
 		return w
 	case a.current() && len(a.drifted) > 0:
+		// What the watch says of a time before the object was applied is not drift.
+		maps.DeleteFunc(a.drifted, func(id fleet.ObjectID, _ bool) bool { return r.hands.watcher.Behind(id, a.revisions[id]) })
 		if w.mend = a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now); len(w.mend) > 0 {
 			w.kind, w.saw = mends, map[fleet.ObjectID]string{}
 			for _, id := range w.mend {
@@ -346,6 +348,7 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 	}
 	for _, applied := range done.applied {
 		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+		a.revisions[applied.ID] = observe.RevisionOf(applied.Meta.ResourceVersion)
 		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}
 	items := make([]apply.Item, 0, len(has))

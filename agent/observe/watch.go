@@ -30,6 +30,7 @@ type State struct {
 	Labels      map[string]string
 	Annotations map[string]string
 	Deleting    bool
+	Revision    uint64 // resource version; 0 where it is not a number
 }
 
 // Change names an object that was seen to change, and its app. Without a name it
@@ -50,10 +51,16 @@ type Watcher struct {
 	ctx      context.Context //nolint:containedctx // informers begin when a kind is followed and end with the watcher
 
 	mu      sync.Mutex
-	kinds   map[schema.GroupKind]cache.InformerSynced // that every object was taken in
+	kinds   map[schema.GroupKind]kind
 	states  map[fleet.ObjectID]State
 	changes map[Change]bool
 	dirty   chan struct{} // one slot: changes is not empty
+}
+
+// kind is the watch of one kind.
+type kind struct {
+	synced cache.InformerSynced // every object was taken in
+	seen   func() string        // the resource version that the watch has come to
 }
 
 // NewWatcher returns a watcher of objects with a label. It ends with ctx.
@@ -70,7 +77,7 @@ func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slo
 	}
 	return &Watcher{
 		label: label, dynamic: objects, metadata: metas, log: log, ctx: ctx,
-		kinds:   map[schema.GroupKind]cache.InformerSynced{},
+		kinds:   map[schema.GroupKind]kind{},
 		states:  map[fleet.ObjectID]State{},
 		changes: map[Change]bool{},
 		dirty:   make(chan struct{}, 1),
@@ -81,7 +88,7 @@ func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slo
 func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersionResource) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.kinds[gvk.GroupKind()] != nil {
+	if _, followed := w.kinds[gvk.GroupKind()]; followed {
 		return
 	}
 	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.label }
@@ -105,7 +112,7 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 		w.log.Error("kind not watched", "kind", gvk.String(), "err", err)
 		return
 	}
-	w.kinds[gvk.GroupKind()] = handler.HasSynced
+	w.kinds[gvk.GroupKind()] = kind{synced: handler.HasSynced, seen: informer.LastSyncResourceVersion}
 	go informer.Run(w.ctx.Done())
 	go func() {
 		if cache.WaitForCacheSync(w.ctx.Done(), handler.HasSynced) {
@@ -116,11 +123,11 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 
 // Synced tells whether everything of a kind that is in the cluster was seen, so that
 // [Watcher.State] knows it.
-func (w *Watcher) Synced(group, kind string) bool {
+func (w *Watcher) Synced(group, name string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	synced := w.kinds[schema.GroupKind{Group: group, Kind: kind}]
-	return synced != nil && synced()
+	k, followed := w.kinds[schema.GroupKind{Group: group, Kind: name}]
+	return followed && k.synced()
 }
 
 // State returns an object as it was last seen, and whether it was and is not gone.
@@ -129,6 +136,29 @@ func (w *Watcher) State(id fleet.ObjectID) (State, bool) {
 	defer w.mu.Unlock()
 	s, ok := w.states[id]
 	return s, ok
+}
+
+// RevisionOf is a resource version as a number, which grows with every change that
+// the API server makes; 0 where it is not a number.
+func RevisionOf(resourceVersion string) uint64 {
+	n, _ := strconv.ParseUint(resourceVersion, 10, 64) // 0 with an error
+	return n
+}
+
+// Behind tells whether the watch has not come yet to where an object had a resource
+// version: what it says of the object is then of no account.
+func (w *Watcher) Behind(id fleet.ObjectID, revision uint64) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if s, there := w.states[id]; there {
+		return s.Revision != 0 && s.Revision < revision
+	}
+	k, followed := w.kinds[schema.GroupKind{Group: id.Group, Kind: id.Kind}]
+	if !followed {
+		return false
+	}
+	seen := RevisionOf(k.seen())
+	return seen != 0 && seen < revision
 }
 
 // Dirty signals that there are changes to take.
@@ -154,7 +184,7 @@ func (w *Watcher) see(gvk schema.GroupVersionKind, object any) {
 	}
 	state := State{
 		Health: wire.Current, Version: version(m), Labels: m.GetLabels(), Annotations: m.GetAnnotations(),
-		Deleting: m.GetDeletionTimestamp() != nil,
+		Deleting: m.GetDeletionTimestamp() != nil, Revision: RevisionOf(m.GetResourceVersion()),
 	}
 	if whole, ok := object.(*unstructured.Unstructured); ok {
 		state.Health, state.Message = health(whole)
