@@ -28,7 +28,7 @@ func (e Eviction) String() string {
 		EvictedCluster: "the cluster was lost", EvictedApp: "the app stayed unhealthy there", EvictedTaint: "a NoExecute taint drove it out",
 	}[e.Reason]
 	text := fmt.Sprintf("%s at %s", why, e.Since.UTC().Format(time.RFC3339))
-	if !e.Back.IsZero() {
+	if e.Reason != EvictedApp && !e.Back.IsZero() {
 		text += ", and it is well again since " + e.Back.UTC().Format(time.RFC3339)
 	}
 	return text
@@ -56,9 +56,24 @@ func (s *schedule) evict() {
 			}
 		}
 	}
+	for name, e := range evicted {
+		if e.Reason == EvictedApp && e.Back.IsZero() {
+			evicted[name] = s.failed(e)
+		}
+	}
 	if len(evicted) > 0 {
 		s.evicted = evicted
 	}
+}
+
+// failed notes that the cluster is well from which an app that failed is taken away, so
+// that the time until it may return counts from now.
+func (s *schedule) failed(e Eviction) Eviction {
+	e.Back = s.state.Now
+	if after, returns := s.returns(e); returns {
+		s.again = earlier(s.again, e.Back.Add(after))
+	}
+	return e
 }
 
 // fails tells why the app is to be taken away from a cluster now; "" when it is not.
@@ -208,7 +223,11 @@ func (s *schedule) lingers(e Eviction, placed []Decision) bool {
 		return true
 	}
 	until := e.Since.Add(grace)
-	if !s.state.Now.Before(until) || s.wellSince(e.Since, placed) {
+	switch {
+	case !s.state.Now.Before(until):
+		return false
+	case e.Since.Equal(s.state.Now) && s.moves(): // what was said until now is not about what comes
+	case s.wellSince(e.Since, placed):
 		return false
 	}
 	s.again = earlier(s.again, until)
