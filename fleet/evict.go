@@ -40,8 +40,8 @@ func (s *schedule) evict() {
 	evicted := map[ClusterName]Eviction{}
 	for _, name := range slices.Sorted(maps.Keys(s.previous.Evicted)) {
 		at := siteAt(s.sites, name)
-		if at == nil {
-			continue // gone from Git
+		if at == nil || !s.matches(at.Cluster) {
+			continue // gone from Git, or from the placement
 		}
 		if after, stays := s.stays(s.previous.Evicted[name], at); stays {
 			evicted[name] = after
@@ -51,7 +51,7 @@ func (s *schedule) evict() {
 	}
 	for i, was := range s.was {
 		if at := &s.sites[i]; was >= 0 {
-			if reason := s.fails(at); reason != "" {
+			if reason := s.fails(at); reason != "" && s.matches(at.Cluster) {
 				evicted[at.Name] = Eviction{Reason: reason, Since: s.state.Now}
 			}
 		}
@@ -81,12 +81,31 @@ func (s *schedule) fails(at *site) (reason string) {
 	if at.lost && s.leavesLost() {
 		return EvictedCluster
 	}
-	if at.expels {
-		e := at.expel(s.app.Placement.ClusterTolerations, s.previous.Tolerating[at.Name], s.state.Now)
-		if e.out {
-			return EvictedTaint
+	if at.expels && s.expel(at).out {
+		return EvictedTaint
+	}
+	if s.unhealthy(at) {
+		return EvictedApp
+	}
+	return ""
+}
+
+// expel tells what the taints of a cluster do to the app.
+func (s *schedule) expel(at *site) expulsion {
+	return at.expel(s.app.Placement.ClusterTolerations, s.previous.Tolerating[at.Name], s.state.Now)
+}
+
+// tolerate notes where a taint is tolerated for a while only, and until when.
+func (s *schedule) tolerate(placed []Decision) {
+	if !slices.ContainsFunc(s.app.Placement.ClusterTolerations, func(t Toleration) bool { return t.TolerationSeconds != nil }) {
+		return
+	}
+	for i := range placed {
+		at := siteAt(s.sites, placed[i].Cluster)
+		if !at.expels {
+			continue
 		}
-		if !e.next.IsZero() {
+		if e := s.expel(at); !e.next.IsZero() {
 			s.again = earlier(s.again, e.next)
 			if s.tolerating == nil {
 				s.tolerating = map[ClusterName]time.Time{}
@@ -94,10 +113,6 @@ func (s *schedule) fails(at *site) (reason string) {
 			s.tolerating[at.Name] = e.since
 		}
 	}
-	if s.unhealthy(at) {
-		return EvictedApp
-	}
-	return ""
 }
 
 // leavesLost tells whether the app leaves clusters that are lost. One that every

@@ -1,5 +1,7 @@
 package fleet
 
+import "slices"
+
 // affinityGroup is an [AffinityGroup] made ready to be matched. A placement without
 // groups has one without a name.
 type affinityGroup struct {
@@ -102,6 +104,11 @@ func weightRules(list []StaticWeight) []weightRule {
 		rules[i] = weightRule{rule, compileAffinity(&list[i].TargetCluster)}
 	}
 	return rules
+}
+
+// matches tells whether any group takes a cluster.
+func (c *compiledPlacement) matches(cluster *Cluster) bool {
+	return slices.ContainsFunc(c.groups, func(g affinityGroup) bool { return g.tier(cluster) >= 0 })
 }
 
 // weighs tells whether replicas are divided by static weights.

@@ -28,6 +28,11 @@ func (s *schedule) rejects(at *site, was int) refusal {
 		if taint, found := untolerated(at.taints, s.app.Placement.ClusterTolerations); found {
 			return refusal{rule: RuleTaint, taint: taint}
 		}
+		if at.expels { // what would be driven out again at once does not come
+			if e := s.expel(at); e.out {
+				return refusal{rule: RuleTaint, taint: e.taint}
+			}
+		}
 	}
 	if was < 0 && at.kinds != nil {
 		for i := range s.workloads {

@@ -416,6 +416,7 @@ func (s *schedule) outcome() Outcome {
 		o.Problem = s.problem.Error()
 		s.repeat(&o)
 	}
+	s.tolerate(o.Placed)
 	o.Kept = s.kept(o.Placed)
 	o.Again = s.again
 	o.Next = s.next(&o)
