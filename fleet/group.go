@@ -168,8 +168,18 @@ func (p *Placement) dynamic() bool {
 	return s.ReplicaDivisionPreference == divideAggregated || s.WeightPreference != nil && s.WeightPreference.DynamicWeight != ""
 }
 
-// selects tells whether spread constraints choose among clusters. Where replicas are
-// divided by static weights they do not.
+// selects tells whether spread constraints choose among clusters. They do not where
+// static weights, or fixed replicas, say what each cluster gets. Weights that are
+// written and empty leave the choice to them, as in Karmada.
 func (p *Placement) selects() bool {
-	return len(p.SpreadConstraints) > 0 && (!p.divided() || p.dynamic())
+	s := p.ReplicaScheduling
+	switch {
+	case len(p.SpreadConstraints) == 0:
+		return false
+	case !p.divided() || p.dynamic():
+		return true
+	case len(s.ClusterReplicas) > 0:
+		return false
+	}
+	return s.ReplicaDivisionPreference != divideWeighted || s.WeightPreference != nil && len(s.WeightPreference.StaticWeightList) == 0
 }

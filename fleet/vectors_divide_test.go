@@ -52,12 +52,15 @@ func TestVectorsWebster(t *testing.T) {
 			for name, votes := range c.PartyVotes {
 				parties = append(parties, party{name, votes, c.InitialAssignments[name]})
 			}
+			for name, seats := range c.InitialAssignments {
+				if _, votes := c.PartyVotes[name]; !votes {
+					parties = append(parties, party{name: name, seats: seats})
+				}
+			}
 			webster(parties, c.NewSeats)
 			got, want := map[ClusterName]int64{}, map[ClusterName]int64{}
 			for _, p := range parties {
-				if len(c.Expected) > 0 {
-					got[p.name] = p.seats
-				}
+				got[p.name] = p.seats
 			}
 			for _, p := range c.Expected {
 				want[p.Name] = p.Seats
@@ -163,9 +166,10 @@ func candidatesOf(scored []karmadaScored) []candidate {
 
 // karmadaSpec is what Karmada's scheduler is asked to divide.
 type karmadaSpec struct {
-	Replicas  int64
-	Clusters  []karmadaTarget
-	Placement Placement
+	Replicas   int64
+	Components []any
+	Clusters   []karmadaTarget
+	Placement  Placement
 }
 
 // nodesFor has room for so many replicas that ask for nothing.
@@ -174,7 +178,12 @@ func nodesFor(replicas int64) []NodeGroup {
 }
 
 // divide divides as the placement says.
-func (s karmadaSpec) divide(candidates []candidate) (map[ClusterName]int64, error) {
+func (s karmadaSpec) divide(t *testing.T, candidates []candidate) (map[ClusterName]int64, error) {
+	t.Helper()
+	if r := s.Placement.ReplicaScheduling; r != nil && (!slices.Contains([]string{scheduleDuplicated, scheduleDivided}, r.ReplicaSchedulingType) ||
+		r.ReplicaSchedulingType == scheduleDivided && !slices.Contains([]string{divideAggregated, divideWeighted}, r.ReplicaDivisionPreference)) {
+		deviation(t, "strategy", "")
+	}
 	app := App{Placement: s.Placement}
 	if s.Placement.ReplicaScheduling == nil {
 		app.Placement.ReplicaScheduling = &ReplicaScheduling{ReplicaSchedulingType: scheduleDuplicated}
@@ -192,6 +201,9 @@ func (s karmadaSpec) divide(candidates []candidate) (map[ClusterName]int64, erro
 		}
 	}
 	deciding.previous.Divisions = []Division{{Workload: w.Object, Counts: counts}}
+	if len(candidates) == 0 {
+		return nil, deciding.nowhere()
+	}
 	deciding.divide()
 	divided := map[ClusterName]int64{}
 	for i, c := range deciding.chosen {
@@ -214,7 +226,7 @@ func TestVectorsDuplicated(t *testing.T) {
 		Want []karmadaTarget
 	}](t, "scheduler_core.json", "Test_assignByDuplicatedStrategy") {
 		t.Run(c.Name, func(t *testing.T) {
-			got, err := c.State.Spec.divide(candidatesOf(c.State.Candidates))
+			got, err := c.State.Spec.divide(t, candidatesOf(c.State.Candidates))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -236,7 +248,7 @@ func TestVectorsStaticWeight(t *testing.T) {
 	}](t, "scheduler_core.json", "Test_assignByStaticWeightStrategy") {
 		t.Run(c.Name, func(t *testing.T) {
 			spec := karmadaSpec{Replicas: c.Replicas, Placement: Placement{ReplicaScheduling: &ReplicaScheduling{WeightPreference: c.WeightPreference}}}
-			got, err := spec.divide(candidatesOf(c.Clusters))
+			got, err := spec.divide(t, candidatesOf(c.Clusters))
 			if (err != nil) != c.WantErr {
 				t.Fatalf("error %v, want one: %v", err, c.WantErr)
 			}
@@ -258,7 +270,7 @@ func TestVectorsDynamicScale(t *testing.T) {
 			WantErr    bool
 		}](t, "scheduler_core.json", table) {
 			t.Run(table+"/"+c.Name, func(t *testing.T) {
-				got, err := c.Object.divide(candidatesOf(c.Candidates))
+				got, err := c.Object.divide(t, candidatesOf(c.Candidates))
 				if (err != nil) != c.WantErr {
 					t.Fatalf("error %v, want one: %v", err, c.WantErr)
 				}
@@ -322,7 +334,7 @@ func TestVectorsAssignReplicas(t *testing.T) {
 				}
 				sortCandidates(candidates)
 			}
-			got, err := c.Spec.divide(candidates)
+			got, err := c.Spec.divide(t, candidates)
 			if (err != nil) != c.ExpectedError {
 				t.Fatalf("error %v, want one: %v", err, c.ExpectedError)
 			}
@@ -341,7 +353,7 @@ func TestVectorsDistribution(t *testing.T) {
 		Result   []karmadaTarget
 	}](t, "scheduler_core.json", "Test_DistributionOfReplicas") {
 		t.Run(c.Name, func(t *testing.T) {
-			got, err := c.Object.divide(candidatesOf(c.Clusters))
+			got, err := c.Object.divide(t, candidatesOf(c.Clusters))
 			if err != nil {
 				t.Fatal(err)
 			}
