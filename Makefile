@@ -56,8 +56,8 @@ bench: build members ## measure commit to applied on three members, with the flo
 	@go run ./e2e/bench
 
 .PHONY: vectors
-vectors: $(GOTESTSUM) ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
-	@$(GOTESTSUM) --format testname -- -run Vectors ./fleet ./overlays
+vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
+	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk
 
 .PHONY: fuzz
 fuzz: ## look for input that breaks a decoder, a minute each

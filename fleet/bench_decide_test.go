@@ -1,6 +1,8 @@
 package fleet
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"testing"
 
@@ -80,4 +82,84 @@ func BenchmarkDecideDivided(b *testing.B) {
 			}
 		})
 	}
+}
+
+// mixedFleet is 10,000 clusters and 1,000 apps, every second of which is divided, with
+// what is observed.
+func mixedFleet() (Definition, map[AppName][]Workload, State) {
+	def := Definition{Clusters: manyClusters(10_000)}
+	apps, workloads := dividedApps(1000)
+	for i, app := range manyApps(1000) {
+		if i%2 == 0 {
+			apps[i].Placement = app.Placement
+		}
+	}
+	def.Apps = apps
+	return def, workloads, State{Now: noon, Observed: manyObserved(def.Clusters)}
+}
+
+// BenchmarkDecider decides again about 10,000 clusters and 1,000 apps of which little
+// has changed.
+func BenchmarkDecider(b *testing.B) {
+	def, workloads, state := mixedFleet()
+	settled := func() *Decider {
+		var d Decider
+		for range 2 {
+			state.Previous = map[AppName]Previous{}
+			for _, o := range d.Decide(def, workloads, state) {
+				state.Previous[o.App] = o.Next
+			}
+		}
+		d.Decide(def, workloads, state)
+		return &d
+	}
+	b.Run("full", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			new(Decider).Decide(def, workloads, state)
+		}
+	})
+	b.Run("nothing changed", func(b *testing.B) {
+		d := settled()
+		b.ReportAllocs()
+		for b.Loop() {
+			d.Decide(def, workloads, state)
+		}
+	})
+	b.Run("one app changed", func(b *testing.B) {
+		d := settled()
+		def := def
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			def.Apps = slices.Clone(def.Apps)
+			app := &def.Apps[n%len(def.Apps)]
+			app.Placement.ClusterTolerations = append(slices.Clip(app.Placement.ClusterTolerations), Toleration{Key: strconv.Itoa(n), Operator: operatorExists})
+			d.Decide(def, workloads, state)
+		}
+	})
+	b.Run("one label changed", func(b *testing.B) {
+		d := settled()
+		def := def
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			def.Clusters = slices.Clone(def.Clusters)
+			c := &def.Clusters[n%len(def.Clusters)]
+			c.Labels = maps.Clone(c.Labels)
+			c.Labels["tier"] = strconv.Itoa((n + 3) % 7)
+			d.Decide(def, workloads, state)
+		}
+	})
+	b.Run("one cluster lost", func(b *testing.B) {
+		d := settled()
+		b.ReportAllocs()
+		for n := 0; b.Loop(); n++ {
+			state := state
+			state.Observed = maps.Clone(state.Observed)
+			name := def.Clusters[n%len(def.Clusters)].Name
+			o := state.Observed[name]
+			o.Ready, o.Since = ConditionUnknown, noon
+			state.Observed[name] = o
+			d.Decide(def, workloads, state)
+		}
+	})
 }

@@ -168,14 +168,15 @@ func (d *document) checkGroupBounds(c SpreadConstraint, field string) {
 
 // warnOfSpread warns of constraints that decide nothing.
 func (d *document) warnOfSpread(p *Placement, field string) {
-	s := p.ReplicaScheduling
-	if len(p.SpreadConstraints) == 0 || s == nil || s.ReplicaSchedulingType != scheduleDivided {
+	if len(p.SpreadConstraints) == 0 || p.selects() {
 		return
 	}
-	if s.ReplicaDivisionPreference == divideWeighted && !overflows(s) {
-		d.warn(field, "divide by dynamicWeight: AvailableReplicas or Aggregated, or remove them",
-			"are ignored where replicas are divided by static weights: every cluster with a weight gets its share")
+	if len(p.ReplicaScheduling.ClusterReplicas) > 0 {
+		d.warn(field, "remove them, or clusterReplicas", "are ignored beside clusterReplicas: every cluster with a rule runs what it says")
+		return
 	}
+	d.warn(field, "divide by dynamicWeight: AvailableReplicas or Aggregated, or remove them",
+		"are ignored where replicas are divided by static weights: every cluster with a weight gets its share")
 }
 
 func (d *document) checkWorkloadAffinity(w *WorkloadAffinity, field string) {

@@ -67,6 +67,13 @@ func someCase(r *rand.Rand) fleetCase {
 		f.Definition.Apps[i] = app
 		f.Workloads[app.Name] = someWorkloads(r)
 	}
+	if r.IntN(4) == 0 {
+		f.Definition.TaintPolicies = []TaintPolicy{{
+			Name: "lost", TargetClusters: someAffinity(r), Taints: []Taint{{Key: "lost", Effect: pick(r, effects...)}},
+			AddOnConditions:    []TaintCondition{{ConditionType: "Ready", Operator: operatorNotIn, StatusValues: []string{"True"}}},
+			RemoveOnConditions: []TaintCondition{{ConditionType: "Ready", Operator: operatorIn, StatusValues: []string{"True"}}},
+		}}
+	}
 	f.State = State{Now: noon, Observed: someObserved(r, f.Definition)}
 	return f
 }
@@ -125,7 +132,11 @@ func someFailover(r *rand.Rand) *Failover {
 func somePlacement(r *rand.Rand) Placement {
 	p := Placement{ClusterAffinity: someAffinity(r)}
 	if r.IntN(3) == 0 {
-		p.ClusterTolerations = []Toleration{{Key: pick(r, "edge", "slow"), Operator: operatorExists}}
+		p.ClusterTolerations = []Toleration{{Key: pick(r, "edge", "slow", "lost"), Operator: operatorExists}}
+		if r.IntN(2) == 0 {
+			seconds := int64(r.IntN(900))
+			p.ClusterTolerations[0].Effect, p.ClusterTolerations[0].TolerationSeconds = effectNoExecute, &seconds
+		}
 	}
 	if r.IntN(4) == 0 {
 		p.ClusterAffinity = nil
@@ -138,7 +149,9 @@ func somePlacement(r *rand.Rand) Placement {
 		group := &WorkloadGroup{GroupByLabelKey: "stack"}
 		p.WorkloadAffinity = pick(r, &WorkloadAffinity{Affinity: group}, &WorkloadAffinity{AntiAffinity: group})
 	}
-	p.ReplicaScheduling = someScheduling(r)
+	if p.ReplicaScheduling = someScheduling(r); p.ReplicaScheduling != nil && r.IntN(8) == 0 {
+		p.ReplicaScheduling.RescheduleAt = noon.Add(time.Duration(r.IntN(20)-5) * time.Minute).Format(time.RFC3339)
+	}
 	if r.IntN(4) == 0 {
 		p.SpreadConstraints = []SpreadConstraint{{SpreadByField: fieldCluster, MinGroups: int64(r.IntN(3)), MaxGroups: pick(r, int64(0), 2, 3)}}
 		if r.IntN(2) == 0 {

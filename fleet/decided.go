@@ -76,6 +76,9 @@ func PreviousOf(published Published) map[AppName]Previous {
 			p := previous[app.Name]
 			if app.Decided.Evicted != nil {
 				p.evict(cluster, *app.Decided.Evicted)
+				if p.Clusters == nil { // unless it is placed somewhere
+					p.Affinity, p.Rescheduled = app.Decided.Affinity, app.Decided.Rescheduled
+				}
 			} else {
 				p.place(cluster, app.Decided)
 			}

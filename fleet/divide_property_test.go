@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// seatByseat is Webster's method as it is told: one seat after the other, to whoever
+// seatBySeat is Webster's method as it is told: one seat after the other, to whoever
 // has the most votes for it.
 func seatBySeat(parties []party, seats int64) {
 	for range seats {

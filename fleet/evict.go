@@ -28,7 +28,7 @@ func (e Eviction) String() string {
 		EvictedCluster: "the cluster was lost", EvictedApp: "the app stayed unhealthy there", EvictedTaint: "a NoExecute taint drove it out",
 	}[e.Reason]
 	text := fmt.Sprintf("%s at %s", why, e.Since.UTC().Format(time.RFC3339))
-	if !e.Back.IsZero() {
+	if e.Reason != EvictedApp && !e.Back.IsZero() {
 		text += ", and it is well again since " + e.Back.UTC().Format(time.RFC3339)
 	}
 	return text
@@ -40,8 +40,8 @@ func (s *schedule) evict() {
 	evicted := map[ClusterName]Eviction{}
 	for _, name := range slices.Sorted(maps.Keys(s.previous.Evicted)) {
 		at := siteAt(s.sites, name)
-		if at == nil {
-			continue // gone from Git
+		if at == nil || !s.matches(at.Cluster) {
+			continue // gone from Git, or from the placement
 		}
 		if after, stays := s.stays(s.previous.Evicted[name], at); stays {
 			evicted[name] = after
@@ -51,9 +51,14 @@ func (s *schedule) evict() {
 	}
 	for i, was := range s.was {
 		if at := &s.sites[i]; was >= 0 {
-			if reason := s.fails(at); reason != "" {
+			if reason := s.fails(at); reason != "" && s.matches(at.Cluster) {
 				evicted[at.Name] = Eviction{Reason: reason, Since: s.state.Now}
 			}
+		}
+	}
+	for name, e := range evicted {
+		if e.Reason == EvictedApp && e.Back.IsZero() {
+			evicted[name] = s.failed(e)
 		}
 	}
 	if len(evicted) > 0 {
@@ -61,17 +66,46 @@ func (s *schedule) evict() {
 	}
 }
 
+// failed notes that the cluster is well from which an app that failed is taken away, so
+// that the time until it may return counts from now.
+func (s *schedule) failed(e Eviction) Eviction {
+	e.Back = s.state.Now
+	if after, returns := s.returns(e); returns {
+		s.again = earlier(s.again, e.Back.Add(after))
+	}
+	return e
+}
+
 // fails tells why the app is to be taken away from a cluster now; "" when it is not.
 func (s *schedule) fails(at *site) (reason string) {
 	if at.lost && s.leavesLost() {
 		return EvictedCluster
 	}
-	if at.expels {
-		e := at.expel(s.app.Placement.ClusterTolerations, s.previous.Tolerating[at.Name], s.state.Now)
-		if e.out {
-			return EvictedTaint
+	if at.expels && s.expel(at).out {
+		return EvictedTaint
+	}
+	if s.unhealthy(at) {
+		return EvictedApp
+	}
+	return ""
+}
+
+// expel tells what the taints of a cluster do to the app.
+func (s *schedule) expel(at *site) expulsion {
+	return at.expel(s.app.Placement.ClusterTolerations, s.previous.Tolerating[at.Name], s.state.Now)
+}
+
+// tolerate notes where a taint is tolerated for a while only, and until when.
+func (s *schedule) tolerate(placed []Decision) {
+	if !slices.ContainsFunc(s.app.Placement.ClusterTolerations, func(t Toleration) bool { return t.TolerationSeconds != nil }) {
+		return
+	}
+	for i := range placed {
+		at := siteAt(s.sites, placed[i].Cluster)
+		if !at.expels {
+			continue
 		}
-		if !e.next.IsZero() {
+		if e := s.expel(at); !e.next.IsZero() {
 			s.again = earlier(s.again, e.next)
 			if s.tolerating == nil {
 				s.tolerating = map[ClusterName]time.Time{}
@@ -79,10 +113,6 @@ func (s *schedule) fails(at *site) (reason string) {
 			s.tolerating[at.Name] = e.since
 		}
 	}
-	if s.unhealthy(at) {
-		return EvictedApp
-	}
-	return ""
 }
 
 // leavesLost tells whether the app leaves clusters that are lost. One that every
@@ -208,7 +238,11 @@ func (s *schedule) lingers(e Eviction, placed []Decision) bool {
 		return true
 	}
 	until := e.Since.Add(grace)
-	if !s.state.Now.Before(until) || s.wellSince(e.Since, placed) {
+	switch {
+	case !s.state.Now.Before(until):
+		return false
+	case e.Since.Equal(s.state.Now) && s.moves(): // what was said until now is not about what comes
+	case s.wellSince(e.Since, placed):
 		return false
 	}
 	s.again = earlier(s.again, until)

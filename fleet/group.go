@@ -1,5 +1,7 @@
 package fleet
 
+import "slices"
+
 // affinityGroup is an [AffinityGroup] made ready to be matched. A placement without
 // groups has one without a name.
 type affinityGroup struct {
@@ -104,6 +106,11 @@ func weightRules(list []StaticWeight) []weightRule {
 	return rules
 }
 
+// matches tells whether any group takes a cluster.
+func (c *compiledPlacement) matches(cluster *Cluster) bool {
+	return slices.ContainsFunc(c.groups, func(g affinityGroup) bool { return g.tier(cluster) >= 0 })
+}
+
 // weighs tells whether replicas are divided by static weights.
 func (c *compiledPlacement) weighs() bool { return c.divided && !c.dynamic && c.fixed == nil }
 
@@ -161,8 +168,18 @@ func (p *Placement) dynamic() bool {
 	return s.ReplicaDivisionPreference == divideAggregated || s.WeightPreference != nil && s.WeightPreference.DynamicWeight != ""
 }
 
-// selects tells whether spread constraints choose among clusters. Where replicas are
-// divided by static weights they do not.
+// selects tells whether spread constraints choose among clusters. They do not where
+// static weights, or fixed replicas, say what each cluster gets. Weights that are
+// written and empty leave the choice to them, as in Karmada.
 func (p *Placement) selects() bool {
-	return len(p.SpreadConstraints) > 0 && (!p.divided() || p.dynamic())
+	s := p.ReplicaScheduling
+	switch {
+	case len(p.SpreadConstraints) == 0:
+		return false
+	case !p.divided() || p.dynamic():
+		return true
+	case len(s.ClusterReplicas) > 0:
+		return false
+	}
+	return s.ReplicaDivisionPreference != divideWeighted || s.WeightPreference != nil && len(s.WeightPreference.StaticWeightList) == 0
 }

@@ -15,13 +15,23 @@ type refusal struct {
 	part  int     // of the workloads or spread constraints
 }
 
-// rejects finds what keeps the app off a cluster, in this order: its taints, kinds
-// that it does not serve, what it lacks to be spread over, that it was evicted, and
-// other apps of its groups. Taints and kinds keep nothing off that is there already.
+// rejects finds what keeps the app off a cluster, in this order: that it was evicted,
+// the cluster's taints, kinds that it does not serve, what it lacks to be spread over,
+// and other apps of its groups. Taints and kinds keep nothing off that is there already.
 func (s *schedule) rejects(at *site, was int) refusal {
+	if len(s.evicted) > 0 {
+		if _, out := s.evicted[at.Name]; out {
+			return refusal{rule: RuleEvicted}
+		}
+	}
 	if was < 0 && at.tainted {
 		if taint, found := untolerated(at.taints, s.app.Placement.ClusterTolerations); found {
 			return refusal{rule: RuleTaint, taint: taint}
+		}
+		if at.expels { // what would be driven out again at once does not come
+			if e := s.expel(at); e.out {
+				return refusal{rule: RuleTaint, taint: e.taint}
+			}
 		}
 	}
 	if was < 0 && at.kinds != nil {
@@ -34,11 +44,6 @@ func (s *schedule) rejects(at *site, was int) refusal {
 	for i := range s.app.Placement.SpreadConstraints {
 		if c := &s.app.Placement.SpreadConstraints[i]; !c.byCluster() && !c.has(at.Cluster) {
 			return refusal{rule: RuleSpread, part: i}
-		}
-	}
-	if len(s.evicted) > 0 {
-		if _, out := s.evicted[at.Name]; out {
-			return refusal{rule: RuleEvicted}
 		}
 	}
 	return s.company(at)

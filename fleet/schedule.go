@@ -231,7 +231,7 @@ func (s *schedule) keep() bool {
 }
 
 // holds tells whether the choice before may stand: the placement and the group are the
-// same, and all its clusters are feasible.
+// same, all its clusters are feasible, and the spread still admits it.
 func (s *schedule) holds() bool {
 	if s.settled == "" || s.fresh || s.previous.Settled != s.settled || s.previous.Affinity != s.group.name || len(s.previous.Clusters) == 0 {
 		return false
@@ -242,7 +242,7 @@ func (s *schedule) holds() bool {
 			running++
 		}
 	}
-	return running == len(s.previous.Clusters)
+	return running == len(s.previous.Clusters) && (!s.selects || s.app.Placement.admits(s.running()))
 }
 
 // running returns the candidates where the app is already.
@@ -416,6 +416,7 @@ func (s *schedule) outcome() Outcome {
 		o.Problem = s.problem.Error()
 		s.repeat(&o)
 	}
+	s.tolerate(o.Placed)
 	o.Kept = s.kept(o.Placed)
 	o.Again = s.again
 	o.Next = s.next(&o)

@@ -132,6 +132,7 @@ func hold(conditions []TaintCondition, o Observed) bool {
 // expulsion is what the NoExecute taints of a cluster do to an app.
 type expulsion struct {
 	out   bool
+	taint Taint     // which drives the app out
 	next  time.Time // when a taint that is tolerated for a while drives the app out; zero: never
 	since time.Time // from when the while counts; zero where there is none
 }
@@ -154,14 +155,14 @@ func (s *site) expel(tolerations []Toleration, before, now time.Time) expulsion 
 		}
 		seconds, tolerated := toleratedFor(taint, tolerations)
 		if !tolerated {
-			return expulsion{out: true}
+			return expulsion{out: true, taint: taint}
 		}
 		if seconds == nil {
 			continue
 		}
 		until := since.Add(time.Duration(*seconds) * time.Second)
 		if !now.Before(until) {
-			return expulsion{out: true}
+			return expulsion{out: true, taint: taint}
 		}
 		e.next, e.since = earlier(e.next, until), before
 	}

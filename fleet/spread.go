@@ -48,6 +48,27 @@ func (s spread) choose(candidates []candidate) ([]candidate, error) {
 	return candidates, nil
 }
 
+// admits tells whether some clusters spread as the constraints want it.
+func (p *Placement) admits(clusters []candidate) bool {
+	for i := range p.SpreadConstraints {
+		c := &p.SpreadConstraints[i]
+		groups := len(clusters)
+		if !c.byCluster() {
+			names := map[string]bool{}
+			for j := range clusters {
+				for _, name := range c.groupsOf(clusters[j].Cluster) {
+					names[name] = true
+				}
+			}
+			groups = len(names)
+		}
+		if groups < c.atLeast() || c.atMost(groups) < groups {
+			return false
+		}
+	}
+	return true
+}
+
 // rank is the order in which constraints choose, the widest first.
 func rank(c SpreadConstraint) int {
 	if i := slices.Index([]string{fieldProvider, fieldRegion, fieldZone}, c.SpreadByField); i >= 0 {

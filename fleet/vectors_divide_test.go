@@ -52,12 +52,15 @@ func TestVectorsWebster(t *testing.T) {
 			for name, votes := range c.PartyVotes {
 				parties = append(parties, party{name, votes, c.InitialAssignments[name]})
 			}
+			for name, seats := range c.InitialAssignments {
+				if _, votes := c.PartyVotes[name]; !votes {
+					parties = append(parties, party{name: name, seats: seats})
+				}
+			}
 			webster(parties, c.NewSeats)
 			got, want := map[ClusterName]int64{}, map[ClusterName]int64{}
 			for _, p := range parties {
-				if len(c.Expected) > 0 {
-					got[p.name] = p.seats
-				}
+				got[p.name] = p.seats
 			}
 			for _, p := range c.Expected {
 				want[p.Name] = p.Seats
@@ -163,9 +166,10 @@ func candidatesOf(scored []karmadaScored) []candidate {
 
 // karmadaSpec is what Karmada's scheduler is asked to divide.
 type karmadaSpec struct {
-	Replicas  int64
-	Clusters  []karmadaTarget
-	Placement Placement
+	Replicas   int64
+	Components []any
+	Clusters   []karmadaTarget
+	Placement  Placement
 }
 
 // nodesFor has room for so many replicas that ask for nothing.
@@ -192,6 +196,9 @@ func (s karmadaSpec) divide(candidates []candidate) (map[ClusterName]int64, erro
 		}
 	}
 	deciding.previous.Divisions = []Division{{Workload: w.Object, Counts: counts}}
+	if len(candidates) == 0 {
+		return nil, deciding.nowhere()
+	}
 	deciding.divide()
 	divided := map[ClusterName]int64{}
 	for i, c := range deciding.chosen {
@@ -305,6 +312,12 @@ func TestVectorsDivideByAvailable(t *testing.T) {
 	}
 }
 
+// known tells whether a definition that was loaded may say so.
+func known(s ReplicaScheduling) bool {
+	return s.ReplicaSchedulingType == scheduleDuplicated ||
+		s.ReplicaSchedulingType == scheduleDivided && (s.ReplicaDivisionPreference == divideAggregated || s.ReplicaDivisionPreference == divideWeighted)
+}
+
 func TestVectorsAssignReplicas(t *testing.T) {
 	for _, c := range vectors[struct {
 		Name           string
@@ -314,6 +327,9 @@ func TestVectorsAssignReplicas(t *testing.T) {
 		ExpectedResult []karmadaTarget
 	}](t, "scheduler_core.json", "TestAssignReplicas") {
 		t.Run(c.Name, func(t *testing.T) {
+			if s := c.Spec.Placement.ReplicaScheduling; s != nil && !known(*s) {
+				deviation(t, "strategy", "")
+			}
 			candidates := candidatesOf(c.Clusters)
 			if groups := c.Spec.Placement.ClusterAffinities; len(groups) > 0 {
 				group := compileGroup(&groups[0])

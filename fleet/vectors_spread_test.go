@@ -104,9 +104,6 @@ func TestVectorsSelectBestClusters(t *testing.T) {
 		t.Run(c.Name, func(t *testing.T) {
 			deviation(t, "TestSelectBestClusters", c.Name)
 			p := c.Args.Placement
-			if r := p.ReplicaScheduling; r != nil && r.ReplicaDivisionPreference == "" {
-				r.ReplicaDivisionPreference = divideAggregated // what is not defaulted is not weighted either
-			}
 			choice := spread{placement: p, replicas: anyCapacity, each: c.Args.NeedReplicas}
 			if p.divided() {
 				choice.replicas = c.Args.NeedReplicas

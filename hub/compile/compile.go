@@ -158,13 +158,10 @@ func (f *Result) add(def fleet.App, a *app, groups []fleet.Variant, outcome flee
 		item := fleet.DesiredApp{
 			Name: def.Name, Namespace: def.Namespace, DependsOn: def.DependsOn,
 			Overlay: v.overlay.Digest, Base: a.source.Digest, Terms: def.Rollout.Terms(),
-			Decided: fleet.Decided{Affinity: outcome.Affinity, Rescheduled: outcome.Rescheduled},
-		}
-		for _, r := range group.Replicas {
-			item.Decided.Replicas = append(item.Decided.Replicas, fleet.WorkloadReplicas{Workload: r.Workload, Count: r.Count})
 		}
 		f.Contents[item.Content()] = v.objects
 		for _, cluster := range group.Clusters {
+			item.Decided = outcome.Next.In(cluster)
 			d := f.Desired[cluster]
 			d.Apps = append(d.Apps, item)
 			f.Desired[cluster] = d
