@@ -171,7 +171,7 @@ func (s *schedule) unhealthy(at *site) bool {
 
 // stays tells whether a cluster that the app was taken from stays out.
 func (s *schedule) stays(e Eviction, at *site) (Eviction, bool) {
-	if at.lost || at.drives(s.app.Placement.ClusterTolerations) {
+	if at.lost || at.awaited(e) || at.drives(s.app.Placement.ClusterTolerations) {
 		e.Back = time.Time{}
 		return e, true
 	}
@@ -190,6 +190,12 @@ func (s *schedule) stays(e Eviction, at *site) (Eviction, bool) {
 		return e, true
 	}
 	return e, false
+}
+
+// awaited tells whether a cluster that was lost has not been heard of since the hub
+// started, which says nothing of how it is.
+func (s *site) awaited(e Eviction) bool {
+	return e.Reason == EvictedCluster && s.observed.Ready == ""
 }
 
 // returns tells how long a cluster has to be well before the app goes back. An app
@@ -221,7 +227,7 @@ func (s *site) drives(tolerations []Toleration) bool {
 func (s *schedule) kept(placed []Decision) []ClusterName {
 	var kept []ClusterName
 	for _, name := range slices.Sorted(maps.Keys(s.evicted)) {
-		if siteAt(s.sites, name).lost || s.lingers(s.evicted[name], placed) {
+		if at := siteAt(s.sites, name); at.lost || at.awaited(s.evicted[name]) || s.lingers(s.evicted[name], placed) {
 			kept = append(kept, name)
 		}
 	}

@@ -28,6 +28,7 @@ type deployer struct {
 	log       *slog.Logger
 	metrics   *metrics
 	compiler  compile.Compiler
+	decider   fleet.Decider
 	announcer announcer
 	board     *view.Board
 
@@ -40,6 +41,7 @@ type deployer struct {
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 	observed *observed
+	previous map[fleet.AppName]fleet.Previous // what is live was decided as; nil before the first
 	again    time.Time // when time alone may decide otherwise; zero: never
 	latest   atomic.Pointer[decision]
 
@@ -157,7 +159,7 @@ func (d *deployer) compile(commit repo.Commit, now time.Time) (*wanted, fleet.Pr
 func (d *deployer) decide(reading *compile.Reading, revision string, now time.Time) (*wanted, fleet.Problems) {
 	d.observed.judge(now, time.Duration(reading.Definition.Settings.Failover.SilentAfter))
 	state := d.state(now)
-	outcomes := fleet.Decide(reading.Definition, reading.Workloads, state)
+	outcomes := d.decider.Decide(reading.Definition, reading.Workloads, state)
 	result, problems := d.compiler.Render(reading, outcomes)
 	if problems.Err() == nil {
 		d.latest.Store(&decision{reading: reading, state: state})

@@ -20,16 +20,26 @@ type decision struct {
 
 // state is what decides beside Git, now.
 func (d *deployer) state(now time.Time) fleet.State {
-	return fleet.State{Now: now, Observed: d.observed.state(), Previous: fleet.PreviousOf(d.announcer.published)}
+	previous := d.previous
+	if previous == nil {
+		previous = fleet.PreviousOf(d.announcer.published)
+	}
+	return fleet.State{Now: now, Observed: d.observed.state(), Previous: previous}
 }
 
-// schedule notes when time alone may decide otherwise about what is live.
+// schedule notes what the next decision has to know of what is live now, and when
+// time alone may decide otherwise.
 func (d *deployer) schedule(w *wanted) {
 	d.again = time.Time{}
 	d.observed.short = false
 	d.observed.cares = map[fleet.AppName]bool{}
+	d.previous = make(map[fleet.AppName]fleet.Previous, len(w.Outcomes))
 	for i := range w.Outcomes {
 		o := &w.Outcomes[i]
+		if len(w.Definition.Apps[i].Follows) > 0 {
+			continue // it is decided as what it follows
+		}
+		d.previous[o.App] = o.Next
 		if at := o.Again; !at.IsZero() && (d.again.IsZero() || at.Before(d.again)) {
 			d.again = at
 		}
