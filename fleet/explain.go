@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -141,17 +142,23 @@ func (s *schedule) matters() bool {
 func (s *schedule) whyNotChosen() string {
 	var words []string
 	for _, c := range s.app.Placement.SpreadConstraints {
-		bound := fmt.Sprintf("%d or more %s", c.atLeast(), c.noun())
-		if c.MaxGroups > 0 {
-			bound = fmt.Sprintf("%d to %d %s", c.atLeast(), c.MaxGroups, c.noun())
+		bound := fmt.Sprintf("%d or more", c.atLeast())
+		switch {
+		case c.MaxGroups == int64(c.atLeast()):
+			bound = strconv.Itoa(c.atLeast())
+		case c.MaxGroups > 0:
+			bound = fmt.Sprintf("%d to %d", c.atLeast(), c.MaxGroups)
 		}
-		words = append(words, bound)
+		words = append(words, bound+" "+c.noun())
 	}
 	return fmt.Sprintf("the spread over %s takes %d of %d feasible clusters, and others come first", strings.Join(words, " and "), len(s.chosen), len(s.candidates))
 }
 
 // whyNone says why a chosen cluster has no replica.
 func (s *schedule) whyNone(cluster ClusterName) string {
+	if at, _ := s.chosenAt(cluster); s.fixed != nil && s.fixedFor(s.chosen[at].Cluster) < 0 {
+		return "no rule of clusterReplicas is for this cluster"
+	}
 	words := make([]string, 0, len(s.workloads))
 	for _, w := range s.workloads {
 		words = append(words, fmt.Sprintf("0 of %d replicas of %s (%s)", s.total(w), w.Object, s.how(w, cluster)))

@@ -129,7 +129,7 @@ func (c SpreadConstraint) noun() string {
 // upwards, while replicas do not fit.
 func (s spread) byCluster(candidates []candidate, constraint SpreadConstraint) ([]candidate, error) {
 	if len(candidates) < constraint.atLeast() {
-		return nil, fmt.Errorf("%d clusters are feasible, the spread over clusters wants %d or more", len(candidates), constraint.atLeast())
+		return nil, fmt.Errorf("the spread wants %d clusters or more, and feasible are %d", constraint.atLeast(), len(candidates))
 	}
 	n := constraint.atMost(len(candidates))
 	if s.replicas == anyCapacity {
@@ -178,7 +178,7 @@ func (s spread) byGroup(candidates []candidate, constraint, clusters SpreadConst
 
 func fromGroups(groups []spreadGroup, constraint, clusters SpreadConstraint, last bool) ([]candidate, error) {
 	if len(groups) < constraint.atLeast() {
-		return nil, fmt.Errorf("%d %s are feasible, the spread wants %d or more", len(groups), constraint.noun(), constraint.atLeast())
+		return nil, fmt.Errorf("the spread wants %d %s or more, and feasible are %d", constraint.atLeast(), constraint.noun(), len(groups))
 	}
 	chosen := chooseGroups(groups, constraint.atLeast(), constraint.atMost(len(groups)), clusters.atLeast())
 	if chosen == nil {

@@ -447,7 +447,7 @@ func TestStories(t *testing.T) {
 			{func(w *world) { w.find("a") }, "a c", "a b:- c"},
 			{func(w *world) { w.add("d", 10); w.cluster("d").Region = "z" }, "a c", ""},
 			{func(w *world) { w.cluster("c").Region = "x" }, "a d", ""},
-			{func(w *world) { w.cluster("d").Region = "" }, "a d; but 1 regions are feasible, the spread wants 2 or more", "a b:- c:- d"},
+			{func(w *world) { w.cluster("d").Region = "" }, "a d; but the spread wants 2 regions or more, and feasible are 1", "a b:- c:- d"},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, story.world, story.steps) })
