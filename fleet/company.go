@@ -52,11 +52,26 @@ func (s *schedule) company(at *site) refusal {
 	return refusal{}
 }
 
+// member is an app of a group.
+type member struct {
+	app    *App
+	groups []affinityGroup
+}
+
+// stays tells whether the app will be on a site where it is, as far as that can be told
+// before it is decided about.
+func (m *member) stays(at *site) bool {
+	return !at.lost && !at.drives(m.app.Placement.ClusterTolerations) &&
+		slices.ContainsFunc(m.groups, func(g affinityGroup) bool { return g.tier(at.Cluster) >= 0 })
+}
+
 // others tells whether other members of a group are placed anywhere, and names one
-// that is on a cluster. What was decided before about a cluster that is lost does not
-// count: who ran there will have to move too.
+// that is on a cluster. What was decided before does not count where who ran there has
+// to move too.
 func (s *schedule) others(m membership, at *site) (anywhere bool, here AppName) {
-	for _, name := range s.members[m] {
+	for i := range s.members[m] {
+		other := &s.members[m][i]
+		name := other.app.Name
 		if name == s.app.Name {
 			continue
 		}
@@ -68,12 +83,12 @@ func (s *schedule) others(m membership, at *site) (anywhere bool, here AppName) 
 			continue
 		}
 		previous := s.state.Previous[name]
-		if !at.lost && previous.has(at.Name) {
+		if previous.has(at.Name) && other.stays(at) {
 			return true, name
 		}
 		anywhere = anywhere || slices.ContainsFunc(previous.Clusters, func(name ClusterName) bool {
-			other := siteAt(s.sites, name)
-			return other != nil && !other.lost
+			elsewhere := siteAt(s.sites, name)
+			return elsewhere != nil && other.stays(elsewhere)
 		})
 	}
 	return anywhere, ""

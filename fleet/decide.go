@@ -75,7 +75,7 @@ type deciding struct {
 	settings Settings
 	sites    []site // by name
 	state    State
-	members  map[membership][]AppName
+	members  map[membership][]member
 	placed   map[AppName][]Decision // of the apps with a group, decided by now
 
 	// What the apps need one after the other, kept because it is long.
@@ -91,10 +91,10 @@ func newDeciding(def Definition, state State) *deciding {
 
 // group finds the groups that apps make.
 func (d *deciding) group(apps []App) {
-	d.members, d.placed = map[membership][]AppName{}, map[AppName][]Decision{}
+	d.members, d.placed = map[membership][]member{}, map[AppName][]Decision{}
 	for i := range apps {
 		for _, m := range membershipsOf(&apps[i]) {
-			d.members[m] = append(d.members[m], apps[i].Name)
+			d.members[m] = append(d.members[m], member{&apps[i], groupsOf(&apps[i].Placement)})
 		}
 	}
 }
