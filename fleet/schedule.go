@@ -26,6 +26,21 @@ type candidate struct {
 	room, available int64
 }
 
+// because adds to the reason for being here what has to be tolerated for it.
+func (c *candidate) because(b Because) Because {
+	if !c.tainted {
+		return b
+	}
+	text := c.tolerated
+	if c.full {
+		text = "stays, since it runs there already: " + strings.TrimPrefix(text, "tolerates ") + " lets nothing come"
+	}
+	if b.Detail != "" {
+		text = b.Detail + "; " + text
+	}
+	return Because{b.Rule, text}
+}
+
 // sortCandidates puts those first that are preferred.
 // (karmada pkg/scheduler/core/spreadconstraint/util.go, sortClusters)
 func sortCandidates(candidates []candidate) {
