@@ -174,7 +174,8 @@ func (s *schedule) rests(m *memo, o *Outcome) bool {
 		return false
 	}
 	if s.divided {
-		return s.fixed == nil && len(s.workloads) > 0 && len(o.Divisions) == len(s.workloads)
+		steady := s.stands || s.dynamic && !s.selects
+		return steady && len(s.workloads) > 0 && len(o.Divisions) == len(s.workloads)
 	}
 	constraints := s.app.Placement.SpreadConstraints
 	return len(constraints) == 1 && constraints[0].byCluster() && constraints[0].MaxGroups == int64(len(o.Placed))

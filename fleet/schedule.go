@@ -70,6 +70,7 @@ type schedule struct {
 	problem    error          // nothing could be decided
 	lacking    error          // replicas are left over
 	infeasible bool           // problem is that no cluster is feasible
+	stands     bool           // the division before was repeated: see keep
 }
 
 func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
@@ -150,7 +151,7 @@ func digestOf(p Placement) string {
 
 // try tries one affinity group.
 func (s *schedule) try(group *affinityGroup) {
-	s.group, s.chosen, s.counts, s.problem, s.lacking, s.infeasible = group, nil, nil, nil, nil, false
+	s.group, s.chosen, s.counts, s.problem, s.lacking, s.infeasible, s.stands = group, nil, nil, nil, nil, false, false
 	s.candidates = s.deciding.candidates[:0]
 	for i := range s.sites {
 		at := &s.sites[i]
@@ -241,7 +242,7 @@ func (s *schedule) keep() bool {
 	if divided == 0 || divided != len(s.previous.Divisions) {
 		return false
 	}
-	s.chosen, s.counts = s.running(), counts
+	s.chosen, s.counts, s.stands = s.running(), counts, true
 	return true
 }
 
