@@ -315,7 +315,8 @@ func (m *memo) patch(s *schedule, moved []change) {
 			placed = append(placed, Decision{Cluster: name, Because: one.because(s.groups[0].in[tier])})
 		}
 	}
-	m.outcome.Placed = append(placed, old...)
+	placed = append(placed, old...)
+	m.outcome.Placed = placed
 	m.outcome.Next = s.next(&m.outcome)
 }
 
