@@ -32,6 +32,7 @@ type memo struct {
 	plain     bool // each cluster is decided about by itself
 	volatile  bool // more decides than is compared
 	passing   bool // the outcome may be another once it is the previous one
+	resting   bool // what runs stays, whatever comes to clusters where it does not run
 }
 
 // change is a cluster that is not as it was. Before or after is nil where the cluster
@@ -160,21 +161,37 @@ func (d *Decider) remember(app *App, workloads []Workload) *memo {
 	m.plain = !s.divided && !s.selects && len(app.Placement.ClusterAffinities) == 0 && o.Problem == ""
 	m.volatile = app.Placement.WorkloadAffinity != nil || app.Failover != nil && app.Failover.Application != nil ||
 		len(o.Evicted)+len(o.Kept) > 0 || slices.ContainsFunc(app.Placement.ClusterTolerations, func(t Toleration) bool { return t.TolerationSeconds != nil })
-	m.passing = !m.plain || d.threatened(o.Placed)
+	m.passing = !m.plain || s.threatened(o.Placed)
+	m.resting = s.rests(m, o)
 	return m
 }
 
-// threatened tells whether something is placed from where it may be driven out.
-func (d *Decider) threatened(placed []Decision) bool {
-	if !slices.ContainsFunc(d.sites, func(s site) bool { return s.lost || s.expels }) {
+// rests tells whether the outcome repeats the one before in every respect because
+// nothing that is asked for is lacking: replicas that are all there, or as many
+// clusters as are admitted.
+func (s *schedule) rests(m *memo, o *Outcome) bool {
+	if o.Problem != "" || s.fresh || len(s.group.tiers) > 1 || !o.Next.equal(&m.previous) {
 		return false
 	}
-	for _, p := range placed {
-		if s := siteAt(d.sites, p.Cluster); s.lost || s.expels {
-			return true
-		}
+	if s.divided {
+		steady := s.stands || s.dynamic && !s.selects
+		return steady && len(s.workloads) > 0 && len(o.Divisions) == len(s.workloads)
 	}
-	return false
+	constraints := s.app.Placement.SpreadConstraints
+	return len(constraints) == 1 && constraints[0].byCluster() && constraints[0].MaxGroups == int64(len(o.Placed))
+}
+
+// threatened tells whether something is placed from where it may be driven out.
+func (s *schedule) threatened(placed []Decision) bool {
+	if !slices.ContainsFunc(s.sites, func(at site) bool { return s.threatens(&at) }) {
+		return false
+	}
+	return slices.ContainsFunc(placed, func(p Decision) bool { return s.threatens(siteAt(s.sites, p.Cluster)) })
+}
+
+// threatens tells whether the app may be driven out of a cluster.
+func (s *schedule) threatens(at *site) bool {
+	return at != nil && (at.expels || at.lost && s.leavesLost())
 }
 
 // recall tells whether what was decided about an app holds, after it was brought up to
@@ -201,7 +218,10 @@ func (d *Decider) recall(m *memo, app *App, workloads []Workload, changes []chan
 		if s.alike(c.before, c.after) {
 			continue
 		}
-		if !m.plain || c.threatens() {
+		if _, placed := placedAt(m.outcome.Placed, nameOf(c)); m.resting && !placed {
+			continue
+		}
+		if !m.plain || s.threatens(c.before) || s.threatens(c.after) {
 			return false
 		}
 		moved = append(moved, c)
@@ -210,10 +230,6 @@ func (d *Decider) recall(m *memo, app *App, workloads []Workload, changes []chan
 		m.patch(s, moved)
 	}
 	return len(m.outcome.Placed) > 0
-}
-
-func (c change) threatens() bool {
-	return c.before != nil && (c.before.lost || c.before.expels) || c.after != nil && (c.after.lost || c.after.expels)
 }
 
 // sameApp compares what decides.
@@ -295,10 +311,12 @@ func (m *memo) patch(s *schedule, moved []change) {
 			was = 0
 		}
 		if tier := s.groups[0].tier(c.after.Cluster); tier >= 0 && s.rejects(c.after, was).rule == "" {
-			placed = append(placed, Decision{Cluster: name, Because: c.after.because(s.groups[0].in[tier])})
+			one := candidate{site: c.after, full: was >= 0 && s.full(c.after)}
+			placed = append(placed, Decision{Cluster: name, Because: one.because(s.groups[0].in[tier])})
 		}
 	}
-	m.outcome.Placed = append(placed, old...)
+	placed = append(placed, old...)
+	m.outcome.Placed = placed
 	m.outcome.Next = s.next(&m.outcome)
 }
 

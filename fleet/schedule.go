@@ -26,6 +26,21 @@ type candidate struct {
 	room, available int64
 }
 
+// because adds to the reason for being here what has to be tolerated for it.
+func (c *candidate) because(b Because) Because {
+	if !c.tainted {
+		return b
+	}
+	text := c.tolerated
+	if c.full {
+		text = "stays, since it runs there already: " + strings.TrimPrefix(text, "tolerates ") + " lets nothing come"
+	}
+	if b.Detail != "" {
+		text = b.Detail + "; " + text
+	}
+	return Because{b.Rule, text}
+}
+
 // sortCandidates puts those first that are preferred.
 // (karmada pkg/scheduler/core/spreadconstraint/util.go, sortClusters)
 func sortCandidates(candidates []candidate) {
@@ -55,6 +70,7 @@ type schedule struct {
 	problem    error          // nothing could be decided
 	lacking    error          // replicas are left over
 	infeasible bool           // problem is that no cluster is feasible
+	stands     bool           // the division before was repeated: see keep
 }
 
 func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
@@ -135,7 +151,7 @@ func digestOf(p Placement) string {
 
 // try tries one affinity group.
 func (s *schedule) try(group *affinityGroup) {
-	s.group, s.chosen, s.counts, s.problem, s.lacking, s.infeasible = group, nil, nil, nil, nil, false
+	s.group, s.chosen, s.counts, s.problem, s.lacking, s.infeasible, s.stands = group, nil, nil, nil, nil, false, false
 	s.candidates = s.deciding.candidates[:0]
 	for i := range s.sites {
 		at := &s.sites[i]
@@ -226,7 +242,7 @@ func (s *schedule) keep() bool {
 	if divided == 0 || divided != len(s.previous.Divisions) {
 		return false
 	}
-	s.chosen, s.counts = s.running(), counts
+	s.chosen, s.counts, s.stands = s.running(), counts, true
 	return true
 }
 
@@ -398,98 +414,4 @@ func (s *schedule) nowhere() error {
 		words = append(words, fmt.Sprintf("%d by %s", counts[rule], rule))
 	}
 	return fmt.Errorf("none of %d clusters is feasible: %s", len(s.sites), strings.Join(words, ", "))
-}
-
-// outcome is what was decided.
-func (s *schedule) outcome() Outcome {
-	o := Outcome{App: s.app.Name, Affinity: s.group.name, Rescheduled: s.previous.Rescheduled, Evicted: s.evicted}
-	switch {
-	case s.problem == nil:
-		s.place(&o)
-		if s.lacking != nil {
-			o.Problem = s.lacking.Error()
-		}
-	case s.infeasible || !s.decided:
-		o.Problem, o.Placed = s.problem.Error(), []Decision{}
-		o.Affinity = s.previous.Affinity
-	default:
-		o.Problem = s.problem.Error()
-		s.repeat(&o)
-	}
-	s.tolerate(o.Placed)
-	o.Kept = s.kept(o.Placed)
-	o.Again = s.again
-	o.Next = s.next(&o)
-	return o
-}
-
-// place places the app on the chosen clusters that have a replica of anything.
-func (s *schedule) place(o *Outcome) {
-	used := make([]int, 0, len(s.chosen))
-	for i := range s.chosen {
-		if s.runsIn(i) {
-			used = append(used, i)
-		}
-	}
-	o.Placed = make([]Decision, len(used))
-	for n, i := range used {
-		c := &s.chosen[i]
-		o.Placed[n] = Decision{Cluster: c.Name, Because: c.because(s.group.in[c.tier])}
-	}
-	for w, counts := range s.counts {
-		if counts == nil {
-			continue
-		}
-		if len(used) < len(counts) {
-			counts = make([]int64, len(used))
-			for n, i := range used {
-				counts[n] = s.counts[w][i]
-			}
-		}
-		o.Divisions = append(o.Divisions, divisionOf(s.workloads[w], counts, o.Placed))
-	}
-}
-
-// runsIn tells whether the chosen cluster at a place has a replica of anything that
-// was divided. Where nothing was, it runs the app.
-func (s *schedule) runsIn(at int) bool {
-	divided := false
-	for _, counts := range s.counts {
-		switch {
-		case counts == nil:
-			return true // a workload that is not divided is everywhere
-		case counts[at] > 0:
-			return true
-		}
-		divided = true
-	}
-	return !divided
-}
-
-// repeat repeats the decision before, without clusters that are gone or evicted.
-func (s *schedule) repeat(o *Outcome) {
-	o.Affinity, s.settled = s.previous.Affinity, s.previous.Settled
-	because := Because{RuleBefore, "it runs there, and " + o.Problem}
-	o.Placed = []Decision{}
-	var kept []int
-	for i, was := range s.was {
-		if was < 0 {
-			continue
-		}
-		if _, out := s.evicted[s.sites[i].Name]; !out {
-			o.Placed = append(o.Placed, Decision{Cluster: s.sites[i].Name, Because: because})
-			kept = append(kept, was)
-		}
-	}
-	for _, w := range s.workloads {
-		before := s.previous.counts(w.Object)
-		if before == nil {
-			continue
-		}
-		counts := make([]int64, len(kept))
-		for n, was := range kept {
-			counts[n] = before[was]
-		}
-		o.Divisions = append(o.Divisions, divisionOf(w, counts, o.Placed))
-	}
 }

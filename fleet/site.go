@@ -192,15 +192,3 @@ func earlier(a, b time.Time) time.Time {
 	}
 	return a
 }
-
-// because adds to the reason for being here what had to be tolerated for it.
-func (s *site) because(b Because) Because {
-	switch {
-	case !s.tainted:
-	case b.Detail == "":
-		b.Detail = s.tolerated
-	default:
-		b.Detail += "; " + s.tolerated
-	}
-	return b
-}
