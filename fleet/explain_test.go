@@ -21,20 +21,20 @@ func (w *world) explain(t *testing.T) []string {
 		if v.Placed {
 			word = "in "
 		}
-		line := fmt.Sprintf("%s %s %s: %s", v.Cluster, word, v.Because.Rule, v.Because.Detail)
+		parts := []string{fmt.Sprintf("%s %s %s: %s", v.Cluster, word, v.Because.Rule, v.Because.Detail)}
 		for _, share := range v.Shares {
-			line += " | " + share.Workload.Name + " " + share.String()
+			parts = append(parts, share.Workload.Name+" "+share.String())
 		}
 		if v.Score > 0 {
-			line += fmt.Sprintf(" | score %d", v.Score)
+			parts = append(parts, fmt.Sprintf("score %d", v.Score))
 		}
 		if v.Room != nil {
-			line += fmt.Sprintf(" | room %d", *v.Room)
+			parts = append(parts, fmt.Sprintf("room %d", *v.Room))
 		}
 		if v.Kept {
-			line += " | kept"
+			parts = append(parts, "kept")
 		}
-		lines = append(lines, line)
+		lines = append(lines, strings.Join(parts, " | "))
 	}
 	if e.Problem != "" {
 		lines = append(lines, e.Problem)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func (w *world) decide() string {
 			d := desired[p.Cluster]
 			var replicas []string
 			for _, division := range o.Divisions {
-				replicas = append(replicas, fmt.Sprint(division.Counts[n]))
+				replicas = append(replicas, strconv.FormatInt(division.Counts[n], 10))
 			}
 			d.Apps = append(d.Apps, DesiredApp{
 				Name: w.def.Apps[i].Name, Overlay: Digest(strings.Join(replicas, "+")), Decided: o.Next.In(p.Cluster),
@@ -105,7 +106,7 @@ func (w *world) tell(o Outcome) string {
 	for i, p := range o.Placed {
 		var counts []string
 		for _, d := range o.Divisions {
-			text := fmt.Sprint(d.Counts[i])
+			text := strconv.FormatInt(d.Counts[i], 10)
 			if d.Completions != nil {
 				text += fmt.Sprintf("(%d)", d.Completions[i])
 			}

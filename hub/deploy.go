@@ -42,7 +42,7 @@ type deployer struct {
 	heard    heard            // what agents said that decides something
 	observed *observed
 	previous map[fleet.AppName]fleet.Previous // what is live was decided as; nil before the first
-	again    time.Time // when time alone may decide otherwise; zero: never
+	again    time.Time                        // when time alone may decide otherwise; zero: never
 	latest   atomic.Pointer[decision]
 
 	signals  chan signal
