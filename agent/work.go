@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -99,6 +100,7 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
 		return r
 	}
+	h.look(ctx, w)
 	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
 	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
 	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
@@ -156,6 +158,21 @@ func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstruc
 		}
 	}
 	return nil
+}
+
+// lookAtMost is how long to wait until the watch has seen what is there.
+const lookAtMost = 10 * time.Second
+
+// look waits until the watch has seen what was applied before, which would be written
+// again otherwise: an agent that has just started has seen nothing yet.
+func (h *hands) look(ctx context.Context, w *work) {
+	ctx, cancel := context.WithTimeout(ctx, lookAtMost)
+	defer cancel()
+	for _, item := range w.record.Objects {
+		if item.Body != "" {
+			h.watcher.Await(ctx, item.Group, item.Kind)
+		}
+	}
 }
 
 // there returns whether an object is in the cluster as it was applied before, from

@@ -130,6 +130,17 @@ func (w *Watcher) Synced(group, name string) bool {
 	return followed && k.synced()
 }
 
+// Await returns when everything of a kind was seen, or when ctx ends. A kind that is
+// not followed is not waited for.
+func (w *Watcher) Await(ctx context.Context, group, name string) {
+	w.mu.Lock()
+	k, followed := w.kinds[schema.GroupKind{Group: group, Kind: name}]
+	w.mu.Unlock()
+	if followed && !k.synced() {
+		cache.WaitForCacheSync(ctx.Done(), k.synced)
+	}
+}
+
 // State returns an object as it was last seen, and whether it was and is not gone.
 func (w *Watcher) State(id fleet.ObjectID) (State, bool) {
 	w.mu.Lock()
