@@ -36,10 +36,10 @@ type Observed struct {
 	Ready ConditionStatus `json:"ready"` // Unknown: the agent is silent
 	Since time.Time       `json:"since"` // when Ready took its value
 	// Nodes are the schedulable nodes, equal ones counted together; nil: not known.
-	Nodes []NodeGroup `json:"nodes,omitempty"`
+	Nodes []NodeGroup `json:"nodes,omitzero"`
 	// Kinds the cluster serves, "group/version/Kind" with an empty group for core,
 	// sorted; nil: not known.
-	Kinds []string              `json:"kinds,omitempty"`
+	Kinds []string              `json:"kinds,omitzero"`
 	Apps  map[AppName]AppHealth `json:"apps,omitempty"`
 }
 

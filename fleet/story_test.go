@@ -21,6 +21,7 @@ type world struct {
 	now       time.Time
 	published Published
 	outcomes  []Outcome
+	decider   Decider // which has to decide the same
 }
 
 // newWorld has one app, web, with one Deployment, and clusters a, b, c with room for
@@ -77,7 +78,23 @@ func (w *world) taint(name ClusterName, effect string) {
 
 // decide decides, publishes, and tells what became of the first app.
 func (w *world) decide() string {
-	w.outcomes = Decide(w.def, w.workloads, State{Now: w.now, Observed: w.observed, Previous: PreviousOf(w.published)})
+	state := State{Now: w.now, Observed: maps.Clone(w.observed), Previous: PreviousOf(w.published)}
+	def := Definition{Settings: w.def.Settings, TaintPolicies: w.def.TaintPolicies}
+	def.Clusters, def.Apps = slices.Clone(w.def.Clusters), slices.Clone(w.def.Apps)
+	for i := range def.Apps {
+		if p := &def.Apps[i].Placement; p.ReplicaScheduling != nil {
+			p.ReplicaScheduling = ptr(*p.ReplicaScheduling)
+		}
+		def.Apps[i].Placement.ClusterAffinities = slices.Clone(def.Apps[i].Placement.ClusterAffinities)
+	}
+	workloads := maps.Clone(w.workloads)
+	for app := range workloads {
+		workloads[app] = slices.Clone(workloads[app])
+	}
+	w.outcomes = Decide(def, workloads, state)
+	if diff := cmp.Diff(w.outcomes, w.decider.Decide(def, workloads, state)); diff != "" {
+		return "a Decider decides otherwise: " + diff
+	}
 	desired := Published{}
 	for i, o := range w.outcomes {
 		for n, p := range o.Placed {

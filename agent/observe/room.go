@@ -87,8 +87,11 @@ func (t *taken) count(requests fleet.Resources, by int64) {
 }
 
 // room returns what is free on the nodes that take new pods, equal nodes counted
-// together, the roomiest first.
+// together, the roomiest first. It is nil where no node is known.
 func room(nodes map[string]node, pods map[string]*taken) []fleet.NodeGroup {
+	if len(nodes) == 0 {
+		return nil
+	}
 	free := make([]fleet.Resources, 0, len(nodes))
 	for name, n := range nodes {
 		if !n.ready || !n.open {

@@ -90,6 +90,12 @@ func TestRoom(t *testing.T) {
 	if diff := cmp.Diff(want, room(nodes, pods)); diff != "" {
 		t.Errorf("room (-want +got):\n%s", diff)
 	}
+	if none := room(map[string]node{"cordoned": cordoned}, nil); none == nil || len(none) > 0 {
+		t.Errorf("with every node cordoned there is room %#v, want none", none)
+	}
+	if unknown := room(nil, nil); unknown != nil {
+		t.Errorf("with no node known there is room %#v, want nil", unknown)
+	}
 }
 
 // Many different nodes are told in few groups, and never as more than is free.
