@@ -40,6 +40,35 @@ func TestPublishedRemembers(t *testing.T) {
 	})
 }
 
+// TestSpreadHolds checks that what spread constraints chose is what they admit, and that
+// nothing is chosen twice.
+func TestSpreadHolds(t *testing.T) {
+	cases(t, func(t *testing.T, r *rand.Rand, f fleetCase) {
+		f.Definition.Apps = slices.Clone(f.Definition.Apps)
+		for i := range f.Definition.Apps {
+			if p := &f.Definition.Apps[i].Placement; len(p.SpreadConstraints) > 0 && r.IntN(2) == 0 {
+				p.SpreadConstraints = append(slices.Clip(p.SpreadConstraints),
+					SpreadConstraint{SpreadByField: fieldProvider, MinGroups: int64(r.IntN(3))}, SpreadConstraint{SpreadByLabel: "gpu", MaxGroups: int64(r.IntN(2))})
+			}
+		}
+		for range 2 {
+			d := newDeciding(f.Definition, f.State)
+			for i := range f.Definition.Apps {
+				app := &f.Definition.Apps[i]
+				s := d.schedule(app, f.Workloads[app.Name])
+				names := namesOf(s.chosen)
+				if slices.Sort(names); len(slices.Compact(names)) != len(s.chosen) {
+					t.Errorf("%s: chosen twice: %v", app.Name, names)
+				}
+				if s.selects && s.problem == nil && !app.Placement.admits(s.chosen) {
+					t.Errorf("%s: %v is not what %+v admit", app.Name, names, app.Placement.SpreadConstraints)
+				}
+			}
+			f = f.after(f.decide())
+		}
+	})
+}
+
 // TestLostClusterGainsNothing loses a cluster and asks for more.
 func TestLostClusterGainsNothing(t *testing.T) {
 	cases(t, func(t *testing.T, r *rand.Rand, f fleetCase) {
@@ -108,6 +137,27 @@ func TestChooseGroupsEqualsOracle(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Fatalf("seed %d: %d to %d of %v for %d clusters (-oracle +chosen):\n%s", seed, fewest, most, groups, clusters, diff)
+		}
+	}
+}
+
+// TestChooseGroupsEnds asks for what takes for ever to look through.
+func TestChooseGroupsEnds(t *testing.T) {
+	groups := func(n int) []spreadGroup {
+		groups := make([]spreadGroup, n)
+		for i := range groups {
+			groups[i] = spreadGroup{name: fmt.Sprintf("g%05d", i), score: int64(i % 7), clusters: make([]candidate, 1+i%2)}
+		}
+		return groups
+	}
+	for name, test := range map[string]struct{ groups, fewest, most, clusters, want int }{
+		"none will do":        {60, 1, 30, 61, 0},
+		"few of many will":    {60, 1, 30, 60, 30},
+		"thousands of groups": {10_000, 1, 10_000, 6_000, 4_000},
+		"all of them":         {10_000, 10_000, 10_000, 1, 10_000},
+	} {
+		if got := len(chooseGroups(groups(test.groups), test.fewest, test.most, test.clusters)); got != test.want {
+			t.Errorf("%s: %d groups, want %d", name, got, test.want)
 		}
 	}
 }

@@ -313,8 +313,11 @@ func (s *schedule) rank() {
 		for _, n := range needs {
 			room := c.fits(n.workload, n.total)
 			available := room
-			if c.was >= 0 && n.before != nil {
+			switch {
+			case c.was >= 0 && n.before != nil:
 				available += n.before[c.was]
+			case c.was >= 0 && !s.divided:
+				available += n.total // each cluster runs all
 			}
 			if n.total != most { // how much of the app that is, in replicas of its largest workload
 				room, available = scale(room, most, n.total), scale(available, most, n.total)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 )
 
 // anyCapacity is the number of replicas of an app whose clusters each run all of
@@ -39,34 +40,29 @@ func (s spread) choose(candidates []candidate) ([]candidate, error) {
 	}
 	slices.SortStableFunc(groups, func(a, b SpreadConstraint) int { return cmp.Compare(rank(a), rank(b)) })
 	var err error
+	all := candidates
 	for i, constraint := range groups {
 		last := i == len(groups)-1
 		if candidates, err = s.byGroup(candidates, constraint, clusters, last); err != nil {
 			return nil, err
 		}
 	}
+	if len(groups) == 1 || s.placement.admits(candidates) {
+		return candidates, nil
+	}
+	if candidates = combine(s.placement.SpreadConstraints, all); candidates == nil {
+		return nil, fmt.Errorf("no clusters were found that spread over %s at once", nouns(groups))
+	}
 	return candidates, nil
 }
 
-// admits tells whether some clusters spread as the constraints want it.
-func (p *Placement) admits(clusters []candidate) bool {
-	for i := range p.SpreadConstraints {
-		c := &p.SpreadConstraints[i]
-		groups := len(clusters)
-		if !c.byCluster() {
-			names := map[string]bool{}
-			for j := range clusters {
-				for _, name := range c.groupsOf(clusters[j].Cluster) {
-					names[name] = true
-				}
-			}
-			groups = len(names)
-		}
-		if groups < c.atLeast() || c.atMost(groups) < groups {
-			return false
-		}
+// nouns names what constraints spread over.
+func nouns(constraints []SpreadConstraint) string {
+	names := make([]string, len(constraints))
+	for i, c := range constraints {
+		names[i] = c.noun()
 	}
-	return true
+	return strings.Join(names, " and ")
 }
 
 // rank is the order in which constraints choose, the widest first.
@@ -282,110 +278,4 @@ func scoreForShare(clusters []candidate, replicas int64, constraint, byCluster S
 		return room*groupUnit + sum/int64(len(clusters))
 	}
 	return target*groupUnit + sum/walked
-}
-
-// maxChoices bounds how many choices of groups are compared. With more the best groups
-// are taken one after the other.
-const maxChoices = 100_000
-
-// chooseGroups chooses between fewest and most groups that hold enough clusters. Of
-// the choices that need no group more, it is the one of the highest score.
-// (karmada pkg/scheduler/core/spreadconstraint/select_groups.go)
-func chooseGroups(groups []spreadGroup, fewest, most, clusters int) []spreadGroup {
-	slices.SortFunc(groups, func(a, b spreadGroup) int {
-		return cmp.Or(cmp.Compare(len(a.clusters), len(b.clusters)), cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))
-	})
-	s := choices{groups: groups, fewest: fewest, most: most, clusters: clusters}
-	if !s.search(0, 0) {
-		return s.greedy()
-	}
-	if len(s.found) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(s.found, func(a, b choice) int {
-		return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(b.clusters, a.clusters))
-	})
-	best := s.found[0]
-	for _, other := range s.found[1:] {
-		if len(other.groups) < len(best.groups) && best.begins(other) {
-			best = other
-		}
-	}
-	return best.groups
-}
-
-// choices searches for choices of groups that suffice.
-type choices struct {
-	groups                 []spreadGroup
-	fewest, most, clusters int
-	path                   []spreadGroup
-	found                  []choice
-}
-
-// choice is some groups, the best first.
-type choice struct {
-	groups   []spreadGroup
-	score    int64
-	clusters int
-}
-
-func newChoice(groups []spreadGroup) choice {
-	c := choice{groups: slices.Clone(groups)}
-	slices.SortFunc(c.groups, byScore)
-	for _, g := range groups {
-		c.score += g.score
-		c.clusters += len(g.clusters)
-	}
-	return c
-}
-
-func byScore(a, b spreadGroup) int {
-	return cmp.Or(cmp.Compare(b.score, a.score), cmp.Compare(a.name, b.name))
-}
-
-// begins tells whether other is how c begins.
-func (c choice) begins(other choice) bool {
-	for i, g := range other.groups {
-		if c.groups[i].name != g.name {
-			return false
-		}
-	}
-	return true
-}
-
-// search extends the path by groups from begin on, and reports false when there are
-// too many choices.
-func (s *choices) search(begin, clusters int) bool {
-	if clusters >= s.clusters && len(s.path) >= s.fewest {
-		s.found = append(s.found, newChoice(s.path))
-		return len(s.found) < maxChoices
-	}
-	if len(s.path) == s.most {
-		return true
-	}
-	for i := begin; i < len(s.groups); i++ {
-		s.path = append(s.path, s.groups[i])
-		more := s.search(i+1, clusters+len(s.groups[i].clusters))
-		s.path = s.path[:len(s.path)-1]
-		if !more {
-			return false
-		}
-		if len(s.groups) == s.fewest {
-			break
-		}
-	}
-	return true
-}
-
-// greedy takes the groups of the highest score until they suffice.
-func (s *choices) greedy() []spreadGroup {
-	sorted := slices.Clone(s.groups)
-	slices.SortFunc(sorted, byScore)
-	clusters := 0
-	for i, g := range sorted[:s.most] {
-		if clusters += len(g.clusters); clusters >= s.clusters && i+1 >= s.fewest {
-			return sorted[:i+1]
-		}
-	}
-	return nil
 }

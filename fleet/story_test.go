@@ -462,10 +462,30 @@ func TestStories(t *testing.T) {
 		}}, 3), []step{
 			{func(w *world) { w.cluster("a").Region, w.cluster("b").Region, w.cluster("c").Region = "x", "x", "y" }, "a c", ""},
 			{func(w *world) { w.lose("a") }, "b c; kept a; out a by cluster", "a b c"},
-			{func(w *world) { w.find("a") }, "a c", "a b:- c"},
+			{func(w *world) { w.find("a"); w.room("b", 7) }, "a c", "a b:- c"},
 			{func(w *world) { w.add("d", 10); w.cluster("d").Region = "z" }, "a c", ""},
 			{func(w *world) { w.cluster("c").Region = "x" }, "a d", ""},
 			{func(w *world) { w.cluster("d").Region = "" }, "a d; but the spread wants 2 regions or more, and feasible are 1", "a b:- c:- d"},
+		}},
+		"spread over regions and racks": {newWorld(Placement{SpreadConstraints: []SpreadConstraint{
+			{SpreadByLabel: "rack", MinGroups: 2, MaxGroups: 2}, {SpreadByField: fieldRegion, MinGroups: 2}, {SpreadByField: fieldCluster, MinGroups: 2, MaxGroups: 2},
+		}}, 3), []step{
+			{func(w *world) {
+				for name, at := range map[ClusterName][2]string{"a": {"x", "1"}, "b": {"x", "1"}, "c": {"y", "2"}} {
+					w.cluster(name).Region, w.cluster(name).Labels = at[0], map[string]string{"rack": at[1]}
+				}
+			}, "a c", ""},
+			{func(w *world) { w.cluster("c").Region = "x" }, "a c; but the spread wants 2 regions or more, and feasible are 1", ""},
+			{func(w *world) {
+				w.cluster("c").Region, w.cluster("c").Labels = "y", map[string]string{"rack": "1"}
+				w.cluster("b").Labels = map[string]string{"rack": "2"}
+			}, "b c", ""},
+		}},
+		"in two zones at once": {newWorld(Placement{SpreadConstraints: []SpreadConstraint{
+			{SpreadByField: fieldZone, MinGroups: 1}, {SpreadByField: fieldCluster, MinGroups: 2},
+		}}, 3), []step{
+			{func(w *world) { w.cluster("a").Zones, w.cluster("c").Zones = []string{"1", "2"}, []string{"3"} }, "a c", ""},
+			{func(w *world) { w.cluster("c").Zones = nil }, "a c; but no choice of zones has the 2 clusters that the spread wants", ""},
 		}},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, story.world, story.steps) })
