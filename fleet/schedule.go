@@ -85,6 +85,9 @@ func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
 	if s.tryAll(); s.problem != nil && s.spare() {
 		s.tryAll()
 	}
+	if r := app.Placement.ReplicaScheduling; r != nil && r.Replicas != nil && len(workloads) > 1 && s.lacking == nil {
+		s.lacking = fmt.Errorf("replicaScheduling.replicas is the total of one workload, and the app has %d: each has what its manifest says", len(workloads))
+	}
 	return s
 }
 

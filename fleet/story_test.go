@@ -416,6 +416,9 @@ func TestStories(t *testing.T) {
 		"a total in place of the manifest's": {newWorld(byRoom(), 6), []step{
 			{func(w *world) { w.app().Placement.ReplicaScheduling.Replicas = ptr(int64(9)) }, "a:3 b:3 c:3", ""},
 			{func(w *world) { w.app().Placement.ReplicaScheduling.Replicas = ptr(int64(0)) }, "a b c", ""},
+			{func(w *world) {
+				w.workloads["web"] = append(w.workloads["web"], Workload{Object: ObjectID{Group: "apps", Kind: "Deployment", Name: "zoo"}, Replicas: 1})
+			}, "a:2+1 b:2+0 c:2+0; but replicaScheduling.replicas is the total of one workload, and the app has 2: each has what its manifest says", ""},
 		}},
 		"between bounds": {newWorld(divided(divideWeighted, &WeightPreference{StaticWeightList: []StaticWeight{
 			{TargetCluster: named("a"), Weight: 1, MaxReplicas: ptr(int64(2))}, {TargetCluster: named("b"), Weight: 1, MinReplicas: 3}, {TargetCluster: named("c"), Weight: 2},

@@ -44,7 +44,7 @@ func (d *deployer) schedule(w *wanted) {
 			d.again = at
 		}
 		d.observed.short = d.observed.short || o.Problem != ""
-		if f := w.Definition.Apps[i].Failover; f != nil && f.Application != nil {
+		if f := w.Definition.Apps[i].Failover; f != nil && f.Application != nil || len(o.Kept) > 0 { // which may wait for health
 			d.observed.cares[o.App] = true
 		}
 	}
