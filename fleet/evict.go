@@ -130,12 +130,13 @@ func (s *schedule) moves() bool {
 	return s.divided && s.fixed == nil || s.selects || len(s.groups) > 1
 }
 
-// spare takes back the evictions of an app that failed, where it cannot be had without
-// these clusters: a copy that fails is better than none. It tells whether there were any.
-func (s *schedule) spare() (spared bool) {
+// spare takes back the evictions of an app that failed, those of now or all, where it
+// cannot be had without these clusters: a copy that fails is better than none. It tells
+// whether there were any.
+func (s *schedule) spare(all bool) (spared bool) {
 	evicted := map[ClusterName]Eviction{}
 	for name, e := range s.evicted {
-		if e.Reason == EvictedApp {
+		if e.Reason == EvictedApp && (all || e.Since.Equal(s.state.Now)) {
 			spared = true
 		} else {
 			evicted[name] = e

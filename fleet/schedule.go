@@ -82,8 +82,14 @@ func (d *deciding) schedule(app *App, workloads []Workload) *schedule {
 	if s.weighs() || s.selects {
 		s.settled = digestOf(app.Placement)
 	}
-	if s.tryAll(); s.problem != nil && s.spare() {
+	if s.tryAll(); s.problem != nil && s.spare(false) {
 		s.tryAll()
+	}
+	if before := s.evicted; s.problem != nil && s.spare(true) {
+		if s.tryAll(); s.problem != nil { // that does not help
+			s.evicted = before
+			s.tryAll()
+		}
 	}
 	if r := app.Placement.ReplicaScheduling; r != nil && r.Replicas != nil && len(workloads) > 1 && s.lacking == nil {
 		s.lacking = fmt.Errorf("replicaScheduling.replicas is the total of one workload, and the app has %d: each has what its manifest says", len(workloads))

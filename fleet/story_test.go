@@ -490,6 +490,30 @@ func TestStories(t *testing.T) {
 			{func(w *world) { w.cluster("a").Zones, w.cluster("c").Zones = []string{"1", "2"}, []string{"3"} }, "a c", ""},
 			{func(w *world) { w.cluster("c").Zones = nil }, "a c; but no choice of zones has the 2 clusters that the spread wants", ""},
 		}},
+		"what fails everywhere does not go back and forth": {newWorld(gathered(), 6), []step{
+			{func(w *world) {
+				w.app().Failover = &Failover{Application: &ApplicationFailover{PurgeMode: purgeDirectly}}
+				ab := named("a", "b")
+				w.app().Placement.ClusterAffinity = &ab
+			}, "a:6", ""},
+			{func(w *world) { w.healthy("a", false); w.pass("5m") }, "b:6; out a by app", "a:- b:6"},
+			{func(w *world) { w.healthy("b", false); w.pass("5m") }, "b:6; out a by app", "a:- b:6"},
+			{func(w *world) { w.pass("1h") }, "b:6; out a by app", "a:- b:6"},
+			{func(w *world) { w.lose("b") }, "a:6; kept b; out b by cluster", "a:6 b:6"},
+		}},
+		"what does not help is not taken back": {newWorld(byRoom(), 12), []step{
+			{func(w *world) {
+				w.app().Failover = &Failover{Application: &ApplicationFailover{PurgeMode: purgeNever}}
+				for _, name := range []ClusterName{"a", "b", "c"} {
+					w.room(name, 4)
+				}
+			}, "a:4 b:4 c:4", ""},
+			{func(w *world) { w.room("b", 2); w.room("c", 2); w.healthy("a", false); w.pass("5m") }, "b:6 c:6; kept a; out a by app", "a:4 b:6 c:6"},
+			{
+				func(w *world) { w.room("a", 0); w.lose("b"); w.pass("1m") },
+				"c:6; kept a b; out a by app; out b by cluster; but Deployment.apps web: 12 replicas are asked for and 8 fit", "a:4 b:6 c:6",
+			},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) { play(t, story.world, story.steps) })
 	}
