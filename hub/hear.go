@@ -76,7 +76,7 @@ func (d *deployer) take(s signal) bool {
 	}
 	switch {
 	case s.report != nil:
-		d.observed.report(*s.report, s.received)
+		d.observed.report(*s.report, a.published[s.cluster], s.received)
 		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)
 		if d.heard.orphans[s.cluster][s.report.App] == s.report.Held {
 			return false

@@ -57,6 +57,7 @@ func (d *deployer) look(ctx context.Context, now time.Time) {
 	if w == nil {
 		return
 	}
+	d.observed.expect(d.announcer.published, now)
 	changed := d.observed.judge(now, time.Duration(w.Definition.Settings.Failover.SilentAfter))
 	if !changed && !d.observed.dirty && (d.again.IsZero() || now.Before(d.again)) {
 		return

@@ -3,6 +3,7 @@ package hub
 import (
 	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
@@ -21,7 +22,8 @@ type observed struct {
 
 // sighting is one cluster as its agent last described it.
 type sighting struct {
-	heard time.Time // last message, whatever it said
+	heard time.Time // last message, whatever it said; zero: none since the hub started
+	asked time.Time // since when a message is waited for
 	ready fleet.ConditionStatus
 	since time.Time // when ready took its value
 	room  []fleet.NodeGroup
@@ -49,8 +51,9 @@ func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
 	s.room = h.Facts.Room
 }
 
-// report takes in what an agent says of an app, received at a time.
-func (o *observed) report(r wire.Report, received time.Time) {
+// report takes in what an agent says of an app, received at a time. The app is healthy
+// when what was announced is, not what came before.
+func (o *observed) report(r wire.Report, announced fleet.Desired, received time.Time) {
 	s := o.cluster(r.Cluster)
 	s.hear(received)
 	if r.Removed {
@@ -61,6 +64,9 @@ func (o *observed) report(r wire.Report, received time.Time) {
 	for _, condition := range r.Conditions {
 		healthy = healthy || condition.Type == wire.Ready && condition.Status == "True"
 	}
+	healthy = healthy && slices.ContainsFunc(announced.Apps, func(a fleet.DesiredApp) bool {
+		return a.Name == r.App && a.Overlay == r.Applied.Overlay && a.Base == r.Applied.Base
+	})
 	if before, known := s.apps[r.App]; !known || before.Healthy != healthy {
 		s.apps[r.App] = fleet.AppHealth{Healthy: healthy, Since: received}
 		o.dirty = o.dirty || o.cares[r.App]
@@ -73,11 +79,26 @@ func (s *sighting) hear(received time.Time) {
 	}
 }
 
+// expect waits for agents of clusters that were told something and that nobody has
+// heard of, from a time on.
+func (o *observed) expect(published fleet.Published, now time.Time) {
+	for name := range published {
+		if s := o.cluster(name); s.heard.IsZero() && s.asked.IsZero() {
+			s.asked = now
+		}
+	}
+}
+
 // judge says which clusters are ready at a time: those that were heard from within
 // the patience. It tells whether that changed.
 func (o *observed) judge(now time.Time, patience time.Duration) (changed bool) {
 	for _, s := range o.clusters {
 		silent := s.heard.Add(patience)
+		if s.heard.IsZero() {
+			if silent = s.asked.Add(patience); now.Before(silent) {
+				continue // nobody knows yet
+			}
+		}
 		status, since := fleet.ConditionTrue, now
 		if !now.Before(silent) {
 			status, since = fleet.ConditionUnknown, silent
@@ -90,10 +111,13 @@ func (o *observed) judge(now time.Time, patience time.Duration) (changed bool) {
 	return changed
 }
 
-// state is what a decision sees of every cluster.
+// state is what a decision sees of every cluster that was judged.
 func (o *observed) state() map[fleet.ClusterName]fleet.Observed {
 	state := make(map[fleet.ClusterName]fleet.Observed, len(o.clusters))
 	for name, s := range o.clusters {
+		if s.ready == "" {
+			continue
+		}
 		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Apps: maps.Clone(s.apps)}
 	}
 	return state
