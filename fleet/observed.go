@@ -37,8 +37,8 @@ type Observed struct {
 	Since time.Time       `json:"since"` // when Ready took its value
 	// Nodes are the schedulable nodes, equal ones counted together; nil: not known.
 	Nodes []NodeGroup `json:"nodes,omitzero"`
-	// Kinds the cluster serves, "group/version/Kind" with an empty group for core,
-	// sorted; nil: not known.
+	// Kinds with replicas that the cluster serves, "group/version/Kind", sorted; nil: not
+	// known.
 	Kinds []string              `json:"kinds,omitzero"`
 	Apps  map[AppName]AppHealth `json:"apps,omitempty"`
 }

@@ -27,6 +27,7 @@ type sighting struct {
 	ready fleet.ConditionStatus
 	since time.Time // when ready took its value
 	room  []fleet.NodeGroup
+	kinds []string
 	apps  map[fleet.AppName]fleet.AppHealth
 }
 
@@ -48,7 +49,7 @@ func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
 	if o.short && !reflect.DeepEqual(s.room, h.Facts.Room) {
 		o.dirty = true
 	}
-	s.room = h.Facts.Room
+	s.room, s.kinds = h.Facts.Room, h.Facts.Kinds
 }
 
 // report takes in what an agent says of an app, received at a time. The app is healthy
@@ -118,7 +119,7 @@ func (o *observed) state() map[fleet.ClusterName]fleet.Observed {
 		if s.ready == "" {
 			continue
 		}
-		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Apps: maps.Clone(s.apps)}
+		state[name] = fleet.Observed{Ready: s.ready, Since: s.since, Nodes: s.room, Kinds: s.kinds, Apps: maps.Clone(s.apps)}
 	}
 	return state
 }

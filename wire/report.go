@@ -100,6 +100,9 @@ type Facts struct {
 	Capacity    map[string]string `json:"capacity,omitempty"`    // cpu, memory, pods
 	Allocatable map[string]string `json:"allocatable,omitempty"` // cpu, memory, pods
 	Pods        map[string]int    `json:"pods,omitempty"`        // by phase
+	// Kinds with replicas that the cluster serves, as in "apps/v1/Deployment"; nil where it
+	// does not say.
+	Kinds []string `json:"kinds,omitzero"`
 	// Room is what is free on the nodes that take new pods. Empty: no node does; absent:
 	// no node is known.
 	Room []fleet.NodeGroup `json:"room,omitzero"`

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -25,6 +28,7 @@ var reported = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, 
 // for any number of goroutines.
 type Cluster struct {
 	version string
+	kinds   []string // see [wire.Facts]
 	factory informers.SharedInformerFactory
 
 	mu         sync.Mutex
@@ -64,6 +68,7 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 	}
 	c := &Cluster{
 		version: version.GitVersion,
+		kinds:   workloadKinds(clients.Discovery()),
 		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
 		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, phases: map[corev1.PodPhase]int{},
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
@@ -86,6 +91,28 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 		return nil, fmt.Errorf("watch nodes, pods and namespaces: %w", context.Cause(ctx))
 	}
 	return c, nil
+}
+
+// workloadKinds returns the kinds with replicas that the cluster serves, sorted; nil
+// where it does not say.
+func workloadKinds(d discovery.DiscoveryInterface) []string {
+	kinds := []string{}
+	for _, version := range []string{"apps/v1", "batch/v1"} {
+		list, err := d.ServerResourcesForGroupVersion(version)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil
+		}
+		for _, r := range list.APIResources {
+			if !strings.Contains(r.Name, "/") {
+				kinds = append(kinds, version+"/"+r.Kind)
+			}
+		}
+	}
+	slices.Sort(kinds)
+	return kinds
 }
 
 // leanFact takes off an object what facts do not speak of.
@@ -218,7 +245,7 @@ func (c *Cluster) HasNamespace(name string) bool {
 func (c *Cluster) Facts() wire.Facts {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	f := wire.Facts{Kubernetes: c.version, Nodes: len(c.nodes), Pods: map[string]int{}}
+	f := wire.Facts{Kubernetes: c.version, Kinds: c.kinds, Nodes: len(c.nodes), Pods: map[string]int{}}
 	capacity, allocatable := corev1.ResourceList{}, corev1.ResourceList{}
 	for _, n := range c.nodes {
 		if n.ready {
