@@ -17,24 +17,25 @@ func Settle(def Definition, outcomes []Outcome, desired, published Published, re
 		kept[cluster][app] = true
 	}
 	evicts := false
+	for _, o := range outcomes {
+		for _, cluster := range o.Kept {
+			keep(cluster, o.App)
+		}
+		evicts = evicts || len(o.Evicted) > 0
+	}
 	for i := range def.Apps {
-		app := &def.Apps[i]
-		for _, cluster := range outcomes[i].Kept {
-			keep(cluster, app.Name)
+		for _, cluster := range def.Apps[i].Rollout.suspended(def.Clusters) {
+			keep(cluster, def.Apps[i].Name)
 		}
-		for _, cluster := range app.Rollout.suspended(def.Clusters) {
-			keep(cluster, app.Name)
-		}
-		evicts = evicts || len(outcomes[i].Evicted) > 0
 	}
 	settled := Keep(desired, published, kept)
 	if !evicts {
 		return settled
 	}
 	settled = maps.Clone(settled)
-	for i := range outcomes {
-		for cluster, eviction := range outcomes[i].Evicted {
-			settled[cluster] = settled[cluster].evicted(outcomes[i].App, eviction, revision)
+	for _, o := range outcomes {
+		for cluster, eviction := range o.Evicted {
+			settled[cluster] = settled[cluster].evicted(o.App, eviction, revision)
 		}
 	}
 	return settled
