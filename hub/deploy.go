@@ -152,7 +152,7 @@ func (d *deployer) compile(commit repo.Commit, now time.Time) (*wanted, fleet.Pr
 	}
 	w, more := d.decide(reading, commit.Revision, now)
 	w.agreed = fleet.AllowsDeletions(commit.Message)
-	return w, slices.Concat(problems, fleet.Lint(reading.Definition), more).Sorted()
+	return w, slices.Concat(problems, more).Sorted()
 }
 
 // decide is steps 3 to 5 of a commit that was read.
@@ -206,6 +206,7 @@ func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.contents, d.live = settled.Contents, w
 	d.announcer.leave(plan.Left)
 	d.board.Published(d.announcer.published, w.revision, time.Now())
+	d.previous = w.Next()
 	d.schedule(w)
 	return nil
 }

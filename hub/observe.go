@@ -27,19 +27,14 @@ func (d *deployer) state(now time.Time) fleet.State {
 	return fleet.State{Now: now, Observed: d.observed.state(), Previous: previous}
 }
 
-// schedule notes what the next decision has to know of what is live now, and when
-// time alone may decide otherwise.
+// schedule notes what may decide otherwise than it was decided last, and when time
+// alone may.
 func (d *deployer) schedule(w *wanted) {
 	d.again = time.Time{}
 	d.observed.short = false
 	d.observed.cares = map[fleet.AppName]bool{}
-	d.previous = make(map[fleet.AppName]fleet.Previous, len(w.Outcomes))
 	for i := range w.Outcomes {
 		o := &w.Outcomes[i]
-		if len(w.Definition.Apps[i].Follows) > 0 {
-			continue // it is decided as what it follows
-		}
-		d.previous[o.App] = o.Next
 		if at := o.Again; !at.IsZero() && (d.again.IsZero() || at.Before(d.again)) {
 			d.again = at
 		}
@@ -70,9 +65,10 @@ func (d *deployer) look(ctx context.Context, now time.Time) {
 		return
 	}
 	next.agreed = w.agreed
-	if d.wanted == w {
+	if d.wanted.reading == w.reading { // no other commit is held
 		d.wanted = next
 	}
+	d.schedule(next) // also where it is then held: it is not decided again and again
 	if err := d.publish(ctx, next); err != nil {
 		d.log.Error("announce failed: it is tried again soon", "revision", w.revision, "err", err)
 		d.observed.dirty = true

@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,18 +50,15 @@ func openCheckout(dir string) (files fs.FS, done func(), err error) {
 	return root.FS(), func() { _ = root.Close() }, nil // it was only read
 }
 
-// compileFiles compiles files once, and looks for what they say in vain.
+// compileFiles compiles files once.
 func compileFiles(files fs.FS, state fleet.State) (*compile.Result, fleet.Problems) {
-	result, problems := new(compile.Compiler).Compile(files, state)
-	return result, slices.Concat(problems, fleet.Lint(result.Definition)).Sorted()
+	return new(compile.Compiler).Compile(files, state)
 }
 
-// after returns the state in which what a result decides runs. Without a hub's
-// observations it is what a change comes upon.
+// after returns the state in which what a result decides runs: what a change comes
+// upon.
 func after(state fleet.State, r *compile.Result) fleet.State {
-	if state.Previous == nil {
-		state.Previous = fleet.PreviousOf(r.Desired)
-	}
+	state.Previous = r.Next()
 	return state
 }
 

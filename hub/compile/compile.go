@@ -46,7 +46,7 @@ type Result struct {
 }
 
 // Read is step 2: it loads the definition of a tree and gathers what its apps are
-// made of. All problems are returned at once. Unless one of them is more than a
+// made of. All problems are returned at once, and what is said in vain. Unless one of them is more than a
 // warning, the reading is whole; otherwise it holds what could be read.
 func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 	r := &Reading{tree: tree, Workloads: map[fleet.AppName][]fleet.Workload{}, apps: map[fleet.AppName]*app{}}
@@ -54,6 +54,7 @@ func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 	if r.Definition, problems = c.load(tree); problems.Err() != nil {
 		return r, problems
 	}
+	problems = append(problems, fleet.Lint(r.Definition)...)
 	needs := map[fleet.AppName][]fleet.ObjectID{}
 	for _, def := range r.Definition.Apps {
 		a, err := c.gather(tree, def)
@@ -147,6 +148,18 @@ func (c *Compiler) Render(r *Reading, outcomes []fleet.Outcome) (*Result, fleet.
 		c.apps, r.apps = next, next
 	}
 	return f, problems
+}
+
+// Next is what the decision after this one has to know of it. Followers are decided
+// as what they follow.
+func (f *Result) Next() map[fleet.AppName]fleet.Previous {
+	next := make(map[fleet.AppName]fleet.Previous, len(f.Outcomes))
+	for i := range f.Outcomes {
+		if len(f.Definition.Apps[i].Follows) == 0 {
+			next[f.Outcomes[i].App] = f.Outcomes[i].Next
+		}
+	}
+	return next
 }
 
 // add puts an app into the clusters where it is placed.
