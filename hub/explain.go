@@ -17,9 +17,9 @@ func (d *deployer) explain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "nothing is decided yet: no commit was accepted since the hub started")
 		return
 	}
-	explained, found := fleet.Explain(decided.reading.Definition, name, decided.reading.Workloads, decided.state)
-	if !found {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("the accepted commit has no app %q", name))
+	explained, err := decided.reading.Explain(name, decided.state)
+	if err != nil {
+		refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
 	if cluster := fleet.ClusterName(r.URL.Query().Get("cluster")); cluster != "" {

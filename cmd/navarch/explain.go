@@ -114,9 +114,9 @@ func (o *explainOptions) read(cmd *cobra.Command, app fleet.AppName, cluster fle
 		}
 		return fleet.Explanation{}, errSaid
 	}
-	explained, found := fleet.Explain(reading.Definition, app, reading.Workloads, state)
-	if !found {
-		return explained, fmt.Errorf("the checkout has no app %q (it has %s)", app, strings.Join(appNames(reading.Definition), ", "))
+	explained, err := reading.Explain(app, state)
+	if err != nil {
+		return explained, fmt.Errorf("%w (it has %s)", err, strings.Join(appNames(reading.Definition), ", "))
 	}
 	if cluster == "" {
 		return explained, nil

@@ -76,6 +76,21 @@ func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 	return r, problems.Sorted()
 }
 
+// Explain says why an app is where it is in some state. Its error says why there is
+// nothing to explain.
+func (r *Reading) Explain(name fleet.AppName, state fleet.State) (fleet.Explanation, error) {
+	for _, app := range r.followers {
+		if app.Name == name {
+			return fleet.Explanation{}, fmt.Errorf("app %q runs wherever %q needs it: explain that one", name, app.Follows)
+		}
+	}
+	explained, found := fleet.Explain(r.Definition, name, r.Workloads, state)
+	if !found {
+		return explained, fmt.Errorf("there is no app %q in the commit", name)
+	}
+	return explained, nil
+}
+
 // load is [fleet.Load], which reads again only the files that changed.
 func (c *Compiler) load(tree fs.FS) (fleet.Definition, fleet.Problems) {
 	found, problems := fleet.Find(tree)
