@@ -151,7 +151,7 @@ type appJSON struct {
 	Name      fleet.AppName   `json:"name"`
 	Namespace string          `json:"namespace,omitempty"`
 	InGit     bool            `json:"inGit"`
-	Source    string          `json:"source,omitempty"` // path in the repository
+	Source    string          `json:"source,omitempty"` // for people: its path, or the files of its objects
 	DependsOn []fleet.AppName `json:"dependsOn,omitempty"`
 	Written   fleet.Position  `json:"written"` // where in the repository the app is defined
 	Health    view.Health     `json:"health"`  // the worst
