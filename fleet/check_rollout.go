@@ -1,5 +1,7 @@
 package fleet
 
+import "k8s.io/apimachinery/pkg/api/validate/content"
+
 // The words of rollouts and failover.
 const (
 	conflictAbort     = "Abort"
@@ -33,6 +35,40 @@ func (d *document) checkRollout(r Rollout, field string) {
 		for j, pointer := range ignored.JSONPointers {
 			d.checkPointer(pointer, index(field+".jsonPointers", j))
 		}
+	}
+	if r.Drift != "" {
+		d.oneOf(string(r.Drift), field+".drift", string(DriftCorrect), string(DriftReport), string(DriftOff))
+	}
+	for i, kind := range r.PruneAlso {
+		d.oneOf(kind, index(field+".pruneAlso", i), kindNamespace, kindClaim, kindDefinition)
+	}
+	for i, expr := range r.HealthCheckExprs {
+		d.checkHealth(expr, index(field+".healthCheckExprs", i))
+	}
+}
+
+func (d *document) checkHealth(e HealthCheckExpr, field string) {
+	if e.APIVersion == "" {
+		d.missing(field+".apiVersion", "")
+	}
+	if e.Kind == "" {
+		d.missing(field+".kind", "")
+	}
+	if e.Current == "" {
+		d.missing(field+".current", "an expression that is true of an object that is well, such as status.phase == 'Running'")
+	}
+}
+
+// checkServiceAccount checks whose rights an app is applied with.
+func (d *document) checkServiceAccount(name, namespace, field string) {
+	if name == "" {
+		return
+	}
+	if wrong := content.IsDNS1123Subdomain(name); len(wrong) > 0 {
+		d.refuse(field, "use lower-case letters, digits, '-' and '.'", "is %q, which cannot be the name of a ServiceAccount", name)
+	}
+	if namespace == "" {
+		d.refuse(field, "write metadata.namespace of the app: the ServiceAccount is one of that namespace", "has no namespace to be in")
 	}
 }
 

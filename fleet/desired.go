@@ -58,15 +58,57 @@ type Terms struct {
 	Preserve bool `json:"preserve,omitempty"`
 	// Ignore names fields that the cluster may change for itself.
 	Ignore []IgnoredDifference `json:"ignore,omitempty"`
+	// Drift is what to do where an object is not as it was applied; empty: correct it.
+	Drift Drift `json:"drift,omitempty"`
+	// Atomic applies everything or nothing.
+	Atomic bool `json:"atomic,omitempty"`
+	// Force makes objects again where a field that cannot change has changed.
+	Force bool `json:"force,omitempty"`
+	// ServiceAccount, of the app's namespace, is whose rights are used; empty: the agent's.
+	ServiceAccount string `json:"serviceAccount,omitempty"`
+	// PruneAlso names the precious kinds that are deleted like any other; sorted.
+	PruneAlso []string `json:"pruneAlso,omitempty"`
+	// Health tells how objects of custom kinds do.
+	Health []HealthCheckExpr `json:"health,omitempty"`
 }
 
 // Terms returns how agents treat the app.
 func (r Rollout) Terms() Terms {
-	return Terms{Adopt: r.ConflictResolution == "Overwrite", Preserve: r.PreserveResourcesOnDeletion, Ignore: r.IgnoreDifferences}
+	t := Terms{
+		Adopt: r.ConflictResolution == conflictOverwrite, Preserve: r.PreserveResourcesOnDeletion, Ignore: r.IgnoreDifferences,
+		Drift: r.Drift, Atomic: r.Atomic, Force: r.Force, ServiceAccount: r.ServiceAccountName,
+		PruneAlso: slices.Compact(slices.Sorted(slices.Values(r.PruneAlso))), Health: r.HealthCheckExprs,
+	}
+	if t.Drift == DriftCorrect {
+		t.Drift = "" // the default, however it is written
+	}
+	return t
 }
 
+// Precious tells whether other things go when the object goes, which nobody can bring
+// back: it stays in the cluster when its app no longer has it, unless the app says
+// otherwise ([Terms.PruneAlso]).
+func (id ObjectID) Precious() bool {
+	switch id.Group {
+	case "":
+		return id.Kind == kindNamespace || id.Kind == kindClaim
+	case "apiextensions.k8s.io":
+		return id.Kind == kindDefinition
+	}
+	return false
+}
+
+// The kinds that are precious.
+const (
+	kindNamespace  = "Namespace"
+	kindClaim      = "PersistentVolumeClaim"
+	kindDefinition = "CustomResourceDefinition"
+)
+
 func (t Terms) equal(u Terms) bool {
-	return t.Adopt == u.Adopt && t.Preserve == u.Preserve && slices.EqualFunc(t.Ignore, u.Ignore, IgnoredDifference.equal)
+	return t.Adopt == u.Adopt && t.Preserve == u.Preserve && t.Drift == u.Drift && t.Atomic == u.Atomic && t.Force == u.Force &&
+		t.ServiceAccount == u.ServiceAccount && slices.Equal(t.PruneAlso, u.PruneAlso) && slices.Equal(t.Health, u.Health) &&
+		slices.EqualFunc(t.Ignore, u.Ignore, IgnoredDifference.equal)
 }
 
 func (d IgnoredDifference) equal(e IgnoredDifference) bool {

@@ -15,7 +15,7 @@ func (d *comparison) holdCluster(before Desired, c Change) {
 	if unknown := d.unknown(before, c); len(unknown) > 0 {
 		hold("what the cluster runs of %s is not known any more, so what this deletes cannot be counted", list(unknown))
 	}
-	if precious := slices.DeleteFunc(slices.Clone(c.Deleted), func(id ObjectID) bool { return !id.precious() }); len(precious) > 0 {
+	if precious := slices.DeleteFunc(slices.Clone(c.Deleted), func(id ObjectID) bool { return !id.Precious() }); len(precious) > 0 {
 		hold("would delete %s: that always needs a person", list(precious))
 	}
 	if len(c.Deleted) > 0 {
@@ -71,17 +71,6 @@ func (d *comparison) count(desired Desired) int {
 		}
 	}
 	return len(objects)
-}
-
-// precious tells whether other things go when the object goes.
-func (id ObjectID) precious() bool {
-	switch id.Group {
-	case "":
-		return id.Kind == "Namespace" || id.Kind == "PersistentVolumeClaim"
-	case "apiextensions.k8s.io":
-		return id.Kind == "CustomResourceDefinition"
-	}
-	return false
 }
 
 // list names some things for people, the first few of many.

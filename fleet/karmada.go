@@ -204,6 +204,7 @@ func (d *document) propagationPolicy(f karmadaForm[propagationSpec]) propagation
 	}
 	d.checkPlacement(&s.Placement, "spec.placement")
 	d.checkRollout(s.Rollout, "spec")
+	d.checkServiceAccount(s.ServiceAccountName, "", "spec.serviceAccountName")
 	d.checkFailover(s.Failover, "spec.failover")
 	if s.Failover != nil && s.Failover.Application != nil && !s.PropagateDeps {
 		d.warn("spec.failover.application", "add propagateDeps: true", "moves the objects of the policy without what they depend on")

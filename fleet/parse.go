@@ -223,6 +223,7 @@ func (d *document) app(f form[appSpec]) App {
 	d.checkPlacement(&f.Spec.Placement, "spec.placement")
 	d.checkConstraints(f.Spec.Constraints, "spec.constraints")
 	d.checkRollout(f.Spec.Rollout, "spec")
+	d.checkServiceAccount(f.Spec.ServiceAccountName, f.Metadata.Namespace, "spec.serviceAccountName")
 	d.checkFailover(f.Spec.Failover, "spec.failover")
 	source := Source{Path: d.inRepository("spec.source.path", f.Spec.Source.Path), Position: d.at("spec.source.path")}
 	overrides := f.Spec.Overrides

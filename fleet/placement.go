@@ -116,6 +116,48 @@ type Rollout struct {
 	// IgnoreDifferences names fields that each cluster may change for itself. Not in
 	// Karmada: they are those of Argo CD.
 	IgnoreDifferences []IgnoredDifference `json:"ignoreDifferences,omitempty"`
+	// The rest is not in Karmada either.
+
+	// Drift says what to do where somebody changes or deletes an object of the app:
+	// correct (the default), report or off.
+	Drift Drift `json:"drift,omitempty"`
+	// Atomic applies all of the app's changes or none: the cluster is asked first
+	// whether it would take every one of them.
+	Atomic bool `json:"atomic,omitempty"`
+	// Force deletes an object and makes it again where a field that cannot change has
+	// changed. (Flux, Kustomization.spec.force)
+	Force bool `json:"force,omitempty"`
+	// ServiceAccountName is whose rights the app is applied with, a ServiceAccount of
+	// the app's namespace; empty: the agent's. (Flux, Kustomization.spec.serviceAccountName)
+	ServiceAccountName string `json:"serviceAccountName,omitempty"`
+	// PruneAlso names the precious kinds whose objects go too when the app no longer has
+	// them: see [ObjectID.Precious].
+	PruneAlso []string `json:"pruneAlso,omitempty"`
+	// HealthCheckExprs tell how objects of custom kinds do. (Flux,
+	// Kustomization.spec.healthCheckExprs)
+	HealthCheckExprs []HealthCheckExpr `json:"healthCheckExprs,omitempty"`
+}
+
+// Drift is what an agent does about objects that are not as the app says.
+type Drift string
+
+// The words of [Drift]. The zero value is DriftCorrect.
+const (
+	DriftCorrect Drift = "correct" // the objects are applied again
+	DriftReport  Drift = "report"  // they are named in the app's report
+	DriftOff     Drift = "off"     // nobody looks
+)
+
+// HealthCheckExpr tells how objects of one kind do, by expressions in CEL over the
+// object's fields (spec, status, metadata, …) that give true or false. They are
+// asked in the order of the fields here; the first that is true decides, and an
+// object for which none is true is InProgress.
+type HealthCheckExpr struct {
+	APIVersion string `json:"apiVersion"`
+	Kind       string `json:"kind"`
+	InProgress string `json:"inProgress,omitempty"`
+	Failed     string `json:"failed,omitempty"`
+	Current    string `json:"current"`
 }
 
 // Suspension stops telling clusters anything new about an app. Only one of its
