@@ -34,7 +34,7 @@ func examples(t testing.TB) []string {
 // around is the repository that examples stand in.
 func around(example string) fstest.MapFS {
 	if fields, part := strings.CutPrefix(example, "# in spec\n"); part {
-		example = "apiVersion: " + APIVersion + "\nkind: App\nmetadata: {name: example}\nspec:\n  source: {path: base}\n" +
+		example = "apiVersion: " + APIVersion + "\nkind: App\nmetadata: {name: example, namespace: shop}\nspec:\n  source: {path: base}\n" +
 			"  " + strings.ReplaceAll(strings.TrimRight(fields, "\n"), "\n", "\n  ") + "\n"
 	}
 	repo := fstest.MapFS{
