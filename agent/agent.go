@@ -157,7 +157,7 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := observe.NewWatcher(ctx, c.REST, apply.LabelApp, c.Log)
+	watcher, err := observe.NewWatcher(ctx, observe.WatcherConfig{REST: c.REST, Label: apply.LabelApp, Owned: apply.Owned, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}

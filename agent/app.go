@@ -34,13 +34,8 @@ type app struct {
 	drifted map[fleet.ObjectID]bool // seen to change, and not looked at yet
 	// revisions are the resource versions of what this process applied, as of then.
 	revisions map[fleet.ObjectID]uint64
-	wishes    map[fleet.ObjectID]wish         // of the objects that this process applied
 	repairs   map[fleet.ObjectID]*repairCount // of objects that somebody keeps changing
-}
-
-// wish is the metadata that an object was applied with.
-type wish struct {
-	labels, annotations map[string]string
+	drifts    map[fleet.ObjectID]wire.Drift   // what was found since the app was applied
 }
 
 // content is what the index wants of the app.
@@ -68,30 +63,6 @@ func (a *app) ready(state states) bool {
 // states looks up objects as they were last seen.
 type states func(fleet.ObjectID) (observe.State, bool)
 
-// differs tells whether an object, as it was last seen, is not as it was applied.
-func (a *app) differs(item apply.Item, state observe.State, there bool) bool {
-	if !there {
-		return true
-	}
-	if state.Deleting || item.Version == "" {
-		return false
-	}
-	if state.Version != item.Version {
-		return true
-	}
-	w, known := a.wishes[item.ObjectID]
-	return known && (!contains(state.Labels, w.labels) || !contains(state.Annotations, w.annotations))
-}
-
-func contains(has, want map[string]string) bool {
-	for key, value := range want {
-		if has[key] != value {
-			return false
-		}
-	}
-	return true
-}
-
 // report is what to tell the hub of the app now.
 func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state states) wire.Report {
 	r := wire.Report{
@@ -109,7 +80,11 @@ func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state 
 		if !ok {
 			s = observe.State{Health: wire.NotFound}
 		}
-		r.Objects = append(r.Objects, wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message})
+		report := wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message}
+		if drift, found := a.drifts[item.ObjectID]; found {
+			report.Drift = &drift
+		}
+		r.Objects = append(r.Objects, report)
 	}
 	var failed *apply.ObjectError
 	for _, err := range flatten(a.failure) {
@@ -161,6 +136,9 @@ func (a *app) conditions(waitsFor []fleet.AppName, objects []wire.ObjectReport) 
 	default:
 		ready.Status, ready.Reason = "True", "Applied"
 		reconciling.Status = "False"
+		if drifted := a.drifting(); drifted != "" {
+			ready.Reason, ready.Message = "Drifted", drifted
+		}
 		if fighting := a.fighting(); fighting != "" {
 			ready.Message = fighting
 		}

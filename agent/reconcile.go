@@ -114,7 +114,7 @@ func (r *reconciler) stop(ctx context.Context) error {
 func (r *reconciler) app(name fleet.AppName) *app {
 	a := r.apps[name]
 	if a == nil {
-		a = &app{name: name, drifted: map[fleet.ObjectID]bool{}, revisions: map[fleet.ObjectID]uint64{}, wishes: map[fleet.ObjectID]wish{}, repairs: map[fleet.ObjectID]*repairCount{}}
+		a = &app{name: name, drifted: map[fleet.ObjectID]bool{}, revisions: map[fleet.ObjectID]uint64{}, repairs: map[fleet.ObjectID]*repairCount{}, drifts: map[fleet.ObjectID]wire.Drift{}}
 		r.apps[name] = a
 	}
 	return a
@@ -167,6 +167,9 @@ func (r *reconciler) retarget(target fetch.Target) {
 func (r *reconciler) want(a *app, desired fleet.DesiredApp, revision string) {
 	same := a.wanted && a.content() == desired.Content() && a.desired.Namespace == desired.Namespace
 	a.leaving = false
+	if a.desired.Terms.Drift != desired.Terms.Drift {
+		a.lookAgain()
+	}
 	if same && (a.failure == nil || reflect.DeepEqual(a.desired.Terms, desired.Terms)) {
 		a.desired = desired // its dependencies may differ, and terms that mattered to nothing
 		return
@@ -270,11 +273,9 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 		// What the watch says of a time before the object was applied is not drift.
 		maps.DeleteFunc(a.drifted, func(id fleet.ObjectID, _ bool) bool { return r.hands.watcher.Behind(id, a.revisions[id]) })
 		if w.mend = a.broken(r.hands.watcher.State, r.hands.watcher.Synced, now); len(w.mend) > 0 {
-			w.kind, w.saw = mends, map[fleet.ObjectID]string{}
-			for _, id := range w.mend {
-				if s, there := r.hands.watcher.State(id); there {
-					w.saw[id] = s.Version
-				}
+			w.kind = mends
+			if a.desired.Terms.Drift == fleet.DriftReport {
+				w.kind = looks
 			}
 			return w
 		}
@@ -301,22 +302,16 @@ func (r *reconciler) finish(done result, now time.Time) {
 	a.work = nil
 	// The inventory may hold what the work reserved.
 	a.record = r.hands.inventory.Record(w.app)
-	maps.Copy(a.wishes, done.wishes)
 	switch w.kind {
 	case removes:
 		r.finishRemoval(a, done, now)
-	case mends:
-		for _, applied := range done.applied {
-			if a.repaired(w.saw[applied.ID], apply.VersionOf(applied.Meta), applied.ID) {
-				r.metrics.repaired(1)
-			}
-		}
-		r.keep(a, done, a.record.IDs())
-		r.settle(a, done.err, now)
+	case mends, looks:
+		r.finishMending(a, done, now)
 	case applies:
 		if done.err == nil {
 			a.record.Overlay, a.record.Base, a.record.Revision, a.record.Partial = w.desired.Overlay, w.desired.Base, w.revision, false
 			a.appliedAt = now
+			clear(a.drifts)
 			r.keep(a, done, slices.Concat(done.objects, done.remains))
 		} else {
 			r.keep(a, done, a.record.IDs())
@@ -347,7 +342,7 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 		has[id] = true
 	}
 	for _, applied := range done.applied {
-		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+		known[applied.ID] = apply.Item{Owned: apply.Owned(&applied.Meta), Body: applied.Hash}
 		a.revisions[applied.ID] = observe.RevisionOf(applied.Meta.ResourceVersion)
 		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}

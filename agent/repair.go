@@ -2,7 +2,6 @@ package agent
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -39,48 +38,11 @@ func (a *app) mayRepair(id fleet.ObjectID, now time.Time) bool {
 	return r.count <= maxRepairs
 }
 
-// repaired takes in what a repair made of an object that was seen in some version,
-// and tells whether it changed anything: somebody may have changed what the app does
-// not say, and that is no fight. A generation counts only some changes, so it tells
-// nothing.
-func (a *app) repaired(saw, now string, id fleet.ObjectID) bool {
-	if saw != now || !strings.HasPrefix(now, "r") {
-		return true
-	}
+// spare takes back that a repair was counted: there was nothing to repair.
+func (a *app) spare(id fleet.ObjectID) {
 	if r := a.repairs[id]; r != nil && r.count > 0 {
 		r.count--
 	}
-	return false
-}
-
-// broken returns the objects of a current app that somebody changed or deleted and
-// that are to be applied again now. Everything else is taken off the list of those to
-// look at, but for what somebody fights over.
-func (a *app) broken(state states, synced func(group, kind string) bool, now time.Time) []fleet.ObjectID {
-	var broken []fleet.ObjectID
-	later := map[fleet.ObjectID]bool{}
-	for _, item := range a.record.Objects {
-		id := item.ObjectID
-		if !a.drifted[id] {
-			continue
-		}
-		s, there := state(id)
-		switch {
-		case !there && !synced(id.Group, id.Kind): // it comes again when everything was seen
-		case !a.differs(item, s, there):
-			later[id] = a.fights(id) && now.Before(a.repairs[id].since.Add(repairWindow))
-			if a.fights(id) && !later[id] {
-				delete(a.repairs, id) // it has stayed
-			}
-		case a.mayRepair(id, now):
-			broken = append(broken, id)
-		default:
-			later[id] = true
-		}
-	}
-	maps.DeleteFunc(later, func(_ fleet.ObjectID, is bool) bool { return !is })
-	a.drifted = later
-	return broken
 }
 
 func (a *app) fights(id fleet.ObjectID) bool { return a.repairs[id] != nil && a.repairs[id].fight }
@@ -94,7 +56,7 @@ func (a *app) fighting() string {
 			fought = append(fought, id.String())
 		}
 	}
-	if len(fought) == 0 {
+	if len(fought) == 0 || a.desired.Terms.Drift == fleet.DriftReport {
 		return ""
 	}
 	slices.Sort(fought)

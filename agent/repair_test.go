@@ -25,7 +25,7 @@ func whole() *app {
 	a.wanted = true
 	a.desired = fleet.DesiredApp{Name: "shop", Overlay: "overlay", Base: "base"}
 	a.record = apply.Record{Overlay: "overlay", Base: "base", Revision: "main@sha1:1", Objects: []apply.Item{
-		{ObjectID: settings, Version: "r7", Body: "x"}, {ObjectID: web, Version: "g2", Body: "y"},
+		{ObjectID: settings, Owned: "77", Body: "x"}, {ObjectID: web, Owned: "22", Body: "y"},
 	}}
 	return a
 }
@@ -41,39 +41,28 @@ func seen(objects map[fleet.ObjectID]observe.State) states {
 // well is how the objects of whole look when nobody has touched them.
 func well() map[fleet.ObjectID]observe.State {
 	return map[fleet.ObjectID]observe.State{
-		settings: {Health: wire.Current, Version: "r7"},
-		web:      {Health: wire.Current, Version: "g2"},
+		settings: {Health: wire.Current, Owned: "77"},
+		web:      {Health: wire.Current, Owned: "22"},
 	}
 }
 
 func everySynced(_, _ string) bool { return true }
 
 func TestDiffers(t *testing.T) {
-	a := whole()
-	a.wishes[web] = wish{labels: map[string]string{"tier": "front"}, annotations: map[string]string{"note": "x"}}
-	right := observe.State{Version: "g2", Labels: map[string]string{"tier": "front", "more": "y"}, Annotations: map[string]string{"note": "x"}}
-	with := func(change func(*observe.State)) observe.State {
-		s := right
-		change(&s)
-		return s
-	}
 	for name, test := range map[string]struct {
-		item  apply.Item
+		owned string // as it was applied
 		state observe.State
 		there bool
 		want  bool
 	}{
-		"as it was applied":    {apply.Item{ObjectID: web, Version: "g2"}, right, true, false},
-		"gone":                 {apply.Item{ObjectID: web, Version: "g2"}, observe.State{}, false, true},
-		"about to go":          {apply.Item{ObjectID: web, Version: "g2"}, with(func(s *observe.State) { s.Deleting, s.Version = true, "g3" }), true, false},
-		"edited":               {apply.Item{ObjectID: web, Version: "g2"}, with(func(s *observe.State) { s.Version = "g3" }), true, true},
-		"never applied":        {apply.Item{ObjectID: web}, right, true, false},
-		"a label changed":      {apply.Item{ObjectID: web, Version: "g2"}, with(func(s *observe.State) { s.Labels = map[string]string{"tier": "back"} }), true, true},
-		"a label gone":         {apply.Item{ObjectID: web, Version: "g2"}, with(func(s *observe.State) { s.Labels = nil }), true, true},
-		"an annotation gone":   {apply.Item{ObjectID: web, Version: "g2"}, with(func(s *observe.State) { s.Annotations = nil }), true, true},
-		"wishes not known yet": {apply.Item{ObjectID: settings, Version: "r7"}, observe.State{Version: "r7"}, true, false},
+		"as it was applied": {"aa", observe.State{Owned: "aa"}, true, false},
+		"gone":              {"aa", observe.State{}, false, true},
+		"about to go":       {"aa", observe.State{Owned: "bb", Deleting: true}, true, false},
+		"edited":            {"aa", observe.State{Owned: "bb"}, true, true},
+		"made by another":   {"aa", observe.State{}, true, true},
+		"never applied":     {"", observe.State{Owned: "bb"}, true, false},
 	} {
-		if got := a.differs(test.item, test.state, test.there); got != test.want {
+		if got := differs(apply.Item{ObjectID: web, Owned: test.owned}, test.state, test.there); got != test.want {
 			t.Errorf("%s: differs is %v", name, got)
 		}
 	}
@@ -91,7 +80,7 @@ func TestBroken(t *testing.T) {
 		"our own change came back":   {[]fleet.ObjectID{settings, web}, func(map[fleet.ObjectID]observe.State) {}, true, nil},
 		"deleted":                    {[]fleet.ObjectID{web}, func(s map[fleet.ObjectID]observe.State) { delete(s, web) }, true, []fleet.ObjectID{web}},
 		"not seen yet":               {[]fleet.ObjectID{web}, func(s map[fleet.ObjectID]observe.State) { delete(s, web) }, false, nil},
-		"edited before all was seen": {[]fleet.ObjectID{web}, func(s map[fleet.ObjectID]observe.State) { s[web] = observe.State{Version: "g9"} }, false, []fleet.ObjectID{web}},
+		"edited before all was seen": {[]fleet.ObjectID{web}, func(s map[fleet.ObjectID]observe.State) { s[web] = observe.State{Owned: "99"} }, false, []fleet.ObjectID{web}},
 		"an object of nobody":        {[]fleet.ObjectID{{Kind: "Secret", Name: "x"}}, func(map[fleet.ObjectID]observe.State) {}, true, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -119,7 +108,7 @@ func TestFight(t *testing.T) {
 	now := time.Unix(1000, 0)
 	repairs := func(id fleet.ObjectID) bool {
 		a.drifted[id] = true
-		objects[id] = observe.State{Version: "theirs"}
+		objects[id] = observe.State{Owned: "theirs"}
 		broken := a.broken(seen(objects), everySynced, now)
 		if len(broken) == 0 {
 			return false
@@ -181,31 +170,20 @@ func TestFight(t *testing.T) {
 	}
 }
 
-// TestRepaired: a repair that changed nothing does not count.
-func TestRepaired(t *testing.T) {
-	for name, test := range map[string]struct {
-		saw, now string
-		want     bool
-	}{
-		"it was changed":       {"r7", "r8", true},
-		"it was as it should":  {"r7", "r7", false},
-		"it was gone":          {"", "r8", true},
-		"its spec was changed": {"g1", "g2", true},
-		"its labels, perhaps":  {"g1", "g1", true},
-	} {
-		a, now := whole(), time.Unix(1000, 0)
-		for i := range 2 * maxRepairs {
-			may := a.mayRepair(web, now)
-			if want := i < maxRepairs || !test.want; may != want {
-				t.Errorf("%s: repair %d may be made: %v", name, i+1, may)
-			}
-			if !may {
-				break
-			}
-			if got := a.repaired(test.saw, test.now, web); got != test.want {
-				t.Errorf("%s: it changed something: %v", name, got)
-			}
+// TestSpared: a repair that changed nothing does not count.
+func TestSpared(t *testing.T) {
+	a, now := whole(), time.Unix(1000, 0)
+	for i := range 2 * maxRepairs {
+		if !a.mayRepair(web, now) {
+			t.Fatalf("repair %d may not be made", i+1)
 		}
+		a.spare(web)
+	}
+	for range maxRepairs {
+		a.mayRepair(web, now)
+	}
+	if a.mayRepair(web, now) {
+		t.Error("real repairs are not counted any more")
 	}
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/navarch/navarch/agent/fetch"
 	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
 )
 
 // The kinds of work.
@@ -20,6 +21,7 @@ type workKind int
 const (
 	applies workKind = iota // brings an app to what is desired
 	mends                   // applies single objects again
+	looks                   // finds out how single objects differ, and changes nothing
 	removes                 // takes an app out
 )
 
@@ -29,10 +31,9 @@ type work struct {
 	kind     workKind
 	app      fleet.AppName
 	desired  fleet.DesiredApp
-	revision string                    // that brought desired
-	record   apply.Record              // as it was when the work began
-	mend     []fleet.ObjectID          // objects to apply again
-	saw      map[fleet.ObjectID]string // of those, the version in which each was seen
+	revision string           // that brought desired
+	record   apply.Record     // as it was when the work began
+	mend     []fleet.ObjectID // objects to apply again, or to look at
 	// preserve leaves the objects in the cluster, as nobody's.
 	preserve bool
 	cancel   context.CancelFunc
@@ -44,7 +45,7 @@ type result struct {
 	work    *work
 	err     error
 	applied []apply.Applied
-	wishes  map[fleet.ObjectID]wish
+	drifts  map[fleet.ObjectID]wire.Drift // of a mend or a look: what was changed
 	// objects are all of the app's by now; after removing, those that are still there.
 	objects []fleet.ObjectID
 	remains []fleet.ObjectID // of an apply: no longer wanted, and still there
@@ -64,7 +65,7 @@ type hands struct {
 // do carries out one piece of work.
 func (h *hands) do(ctx context.Context, w *work) (r result) {
 	switch w.kind {
-	case mends:
+	case mends, looks:
 		r = h.mend(ctx, w)
 	case removes:
 		r = h.remove(ctx, w)
@@ -86,7 +87,7 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		r.err = err
 		return r
 	}
-	r.wishes, r.objects = h.follow(built)
+	r.objects = h.follow(built)
 	if r.err = h.inventory.Reserve(ctx, w.app, r.objects); r.err != nil {
 		return r
 	}
@@ -101,9 +102,9 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	h.look(ctx, w)
-	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
+	way := apply.Way{Terms: h.terms(w, r.objects), There: h.there(w), New: h.fresh(w)}
 	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
-	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
+	r.objects = h.follow(built) // the app may have brought kinds
 	if r.err != nil {
 		return r
 	}
@@ -120,9 +121,8 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 }
 
 // follow begins to watch the kinds of what was built. It returns the ids as the
-// cluster has them, and what the objects' metadata should hold.
-func (h *hands) follow(built []*unstructured.Unstructured) (map[fleet.ObjectID]wish, []fleet.ObjectID) {
-	wishes := make(map[fleet.ObjectID]wish, len(built))
+// cluster has them.
+func (h *hands) follow(built []*unstructured.Unstructured) []fleet.ObjectID {
 	ids := make([]fleet.ObjectID, 0, len(built))
 	for _, b := range built {
 		o, err := h.client.Prepare(b)
@@ -130,9 +130,22 @@ func (h *hands) follow(built []*unstructured.Unstructured) (map[fleet.ObjectID]w
 			h.watcher.Follow(o.Kind.GroupVersionKind, o.Kind.Resource)
 		}
 		ids = append(ids, o.ID)
-		wishes[o.ID] = wish{labels: b.GetLabels(), annotations: b.GetAnnotations()}
 	}
-	return wishes, ids
+	return ids
+}
+
+// terms are those of the app; the cluster sets the replicas of what it scales itself.
+func (h *hands) terms(w *work, objects []fleet.ObjectID) fleet.Terms {
+	terms := w.desired.Terms
+	terms.Ignore = slices.Clip(terms.Ignore)
+	for _, id := range objects {
+		if h.cluster.Autoscaled(id) {
+			terms.Ignore = append(terms.Ignore, fleet.IgnoredDifference{
+				Group: id.Group, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name, JSONPointers: []string{"/spec/replicas"},
+			})
+		}
+	}
+	return terms
 }
 
 // makeNamespaces creates the namespaces that objects need and that are not there,
@@ -187,9 +200,11 @@ func (h *hands) there(w *work) func(apply.Object) bool {
 		if item.Body == "" || item.Body != o.Hash() {
 			return false
 		}
+		if w.desired.Terms.Drift != "" {
+			return true // whatever somebody made of it since
+		}
 		state, seen := h.watcher.State(o.ID)
-		return seen && !state.Deleting && state.Version == item.Version &&
-			contains(state.Labels, o.Labels) && contains(state.Annotations, o.Annotations)
+		return seen && !state.Deleting && state.Owned == item.Owned
 	}
 }
 
@@ -228,33 +243,6 @@ func (h *hands) notElsewhere(app fleet.AppName, ids []fleet.ObjectID) []fleet.Ob
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(ids), func(id fleet.ObjectID) bool { return owned[id] })
-}
-
-// mend applies single objects of a current app again.
-func (h *hands) mend(ctx context.Context, w *work) (r result) {
-	r.work = w
-	built, err := h.fetcher.Build(w.desired)
-	if err != nil {
-		r.err = err
-		return r
-	}
-	broken := make(map[fleet.ObjectID]bool, len(w.mend))
-	for _, id := range w.mend {
-		broken[id] = true
-	}
-	r.wishes, _ = h.follow(built)
-	built = slices.DeleteFunc(built, func(b *unstructured.Unstructured) bool {
-		o, err := h.client.Prepare(b)
-		return err == nil && !broken[o.ID]
-	})
-	if r.err = h.makeNamespaces(ctx, "", built); r.err == nil {
-		r.applied, r.err = h.client.ApplyAll(ctx, built, apply.Way{
-			Terms: w.desired.Terms,
-			There: func(apply.Object) bool { return false },
-			New:   h.fresh(w),
-		})
-	}
-	return r
 }
 
 // remove takes an app out of the cluster.

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"strings"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
@@ -68,6 +69,35 @@ type ObjectReport struct {
 	fleet.ObjectID
 	Health  Health `json:"health"`
 	Message string `json:"message,omitempty"`
+	// Drift is how the object was last found not to be as it was applied; nil: never.
+	Drift *Drift `json:"drift,omitempty"`
+}
+
+// Drift says that somebody has changed or deleted an object of an app.
+type Drift struct {
+	Time    time.Time `json:"time"` // when it was found; the agent's clock
+	Deleted bool      `json:"deleted,omitempty"`
+	// Fields are those that were changed, as in ".spec.replicas": the first [DriftFields].
+	Fields []string `json:"fields,omitempty"`
+	// By names who has them: field managers, as the API server knows them. Empty where
+	// fields were removed.
+	By       []string `json:"by,omitempty"`
+	Repaired bool     `json:"repaired,omitempty"` // the object was applied again
+}
+
+// DriftFields is how many fields a [Drift] names at most.
+const DriftFields = 10
+
+// String says it to people, as in ".spec.replicas changed by kubectl-edit".
+func (d Drift) String() string {
+	what := "deleted"
+	if !d.Deleted {
+		what = strings.Join(d.Fields, ", ") + " changed"
+	}
+	if len(d.By) > 0 {
+		what += " by " + strings.Join(d.By, ", ")
+	}
+	return what
 }
 
 // Heartbeat is what an agent says of its cluster: at least every

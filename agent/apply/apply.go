@@ -87,14 +87,14 @@ type Applied struct {
 // Apply applies one object. Where a field that cannot change has changed and the
 // object allows it, the object is deleted and made again.
 func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	m, err := c.patch(ctx, o)
+	m, err := c.patch(ctx, o, false)
 	if err == nil || !immutable(err) || o.Annotations[AnnotationForce] != "enabled" {
 		return m, err
 	}
 	if err := c.replace(ctx, o); err != nil {
 		return m, err
 	}
-	return c.patch(ctx, o)
+	return c.patch(ctx, o, false)
 }
 
 // replace deletes an object of the same app and waits until it is gone.
@@ -146,6 +146,8 @@ type Way struct {
 	There func(Object) bool
 	// New tells whether an object was never applied before.
 	New func(fleet.ObjectID) bool
+	// DryRun asks the API server what would become of the objects, and changes nothing.
+	DryRun bool
 }
 
 // ApplyAll applies what was built, stage by stage, but for the objects that are
@@ -236,7 +238,11 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 		}
 		group.Go(func() {
 			o, err := c.localise(ctx, o, way.Ignore)
-			if err == nil {
+			switch {
+			case err != nil:
+			case way.DryRun:
+				metas[n], err = c.patch(ctx, o, true)
+			default:
 				metas[n], err = c.Apply(ctx, o)
 			}
 			if err != nil {

@@ -62,8 +62,8 @@ func TestApply(t *testing.T) {
 	if word, _, _ := unstructured.NestedString(is.Object, "data", "word"); word != "two" {
 		t.Errorf("the word is %q", word)
 	}
-	if version := apply.VersionOf(applied[0].Meta); version != "r"+is.GetResourceVersion() {
-		t.Errorf("version %s of %s", version, is.GetResourceVersion())
+	if owned := apply.Owned(&applied[0].Meta); owned == "" || owned != apply.Owned(is) {
+		t.Errorf("owned is %q in the answer and %q in the cluster", owned, apply.Owned(is))
 	}
 	b.must(strings.Replace(settings, "data: {word: one}", "data: {other: one}", 1))
 	if got := b.get("v1", "ConfigMap", "settings").Object["data"]; !cmp.Equal(got, map[string]any{"other": "one"}) {

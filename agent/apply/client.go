@@ -148,6 +148,7 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 		built.SetNamespace(metav1.NamespaceDefault)
 	}
 	unstructured.RemoveNestedField(built.Object, "status")
+	dropInjected(built)
 	body, err := json.Marshal(built.Object)
 	if err != nil {
 		return Object{ID: idOf(built)}, fmt.Errorf("encode %s: %w", idOf(built), err)
@@ -170,13 +171,18 @@ func idOf(o *unstructured.Unstructured) fleet.ObjectID {
 	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// patch sends one server-side apply and returns the metadata of the result.
-func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	return c.send(ctx, c.rest.Patch(types.ApplyPatchType).
+// patch sends one server-side apply and returns the metadata of the result. A dry run
+// changes nothing.
+func (c *Client) patch(ctx context.Context, o Object, dryRun bool) (metav1.ObjectMeta, error) {
+	request := c.rest.Patch(types.ApplyPatchType).
 		AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...).
 		Param("fieldManager", FieldManager).
 		Param("force", "true").
-		Body(o.Body))
+		Body(o.Body)
+	if dryRun {
+		request = request.Param("dryRun", metav1.DryRunAll)
+	}
+	return c.send(ctx, request)
 }
 
 // Look reads the metadata of an object.

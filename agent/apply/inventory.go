@@ -42,20 +42,11 @@ type Record struct {
 // Item is one object of a record.
 type Item struct {
 	fleet.ObjectID
-	// Version tells whether the object is still as it was applied; see [VersionOf].
-	// Empty before it was.
-	Version string `json:"version,omitempty"`
+	// Owned tells whether the object is still as it was applied; see [Owned]. Empty
+	// before it was.
+	Owned string `json:"owned,omitempty"`
 	// Body identifies what was sent; see [Object.Hash]. Empty before anything was.
 	Body string `json:"body,omitempty"`
-}
-
-// VersionOf is what changes when somebody edits an object and stays when only its
-// status does: the generation where the API counts one, else the resource version.
-func VersionOf(m metav1.ObjectMeta) string {
-	if m.Generation != 0 {
-		return "g" + strconv.FormatInt(m.Generation, 10)
-	}
-	return "r" + m.ResourceVersion
 }
 
 // IDs returns the ids of a record's objects.

@@ -52,7 +52,7 @@ func (b *bed) inventory() (*apply.Inventory, *meddler) {
 func (b *bed) record(i *apply.Inventory, app fleet.AppName, objects ...string) apply.Record {
 	record := apply.Record{Overlay: fleet.DigestOf([]byte("o")), Base: fleet.DigestOf([]byte("b")), Revision: "main@sha1:1"}
 	for _, name := range objects {
-		record.Objects = append(record.Objects, apply.Item{ObjectID: b.configMap(name), Version: "r1", Body: "x"})
+		record.Objects = append(record.Objects, apply.Item{ObjectID: b.configMap(name), Owned: "r1", Body: "x"})
 	}
 	i.Set(app, record)
 	return record

@@ -9,13 +9,15 @@ import (
 	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/navarch/navarch/fleet"
 )
 
 // localise returns what to send of an object of which the cluster may change some
-// fields for itself: they are sent as they are in the cluster, and left out where
-// they are not there. An object that is new is sent whole.
+// fields for itself. What somebody else owns by now is not sent, so that it is
+// nobody's business any more; other fields are sent as they are in the cluster, and
+// left out where they are not there. An object that is new is sent whole.
 func (c *Client) localise(ctx context.Context, o Object, ignore []fleet.IgnoredDifference) (Object, error) {
 	var pointers []string
 	for _, rule := range ignore {
@@ -27,12 +29,19 @@ func (c *Client) localise(ctx context.Context, o Object, ignore []fleet.IgnoredD
 		return o, nil
 	}
 	var live, wanted any
-	err := c.read(ctx, c.rest.Get().AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...), "application/json", &live)
+	var owners metav1.PartialObjectMetadata
+	raw := json.RawMessage{}
+	err := c.read(ctx, c.rest.Get().AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...), "application/json", &raw)
 	if apierrors.IsNotFound(err) {
 		return o, nil
 	}
 	if err != nil {
 		return o, fmt.Errorf("read the fields that the cluster may change: %w", err)
+	}
+	for _, into := range []any{&live, &owners} {
+		if err := json.Unmarshal(raw, into); err != nil {
+			return o, fmt.Errorf("decode the object in the cluster: %w", err)
+		}
 	}
 	if err := json.Unmarshal(o.Body, &wanted); err != nil {
 		return o, fmt.Errorf("decode the object: %w", err)
@@ -40,7 +49,7 @@ func (c *Client) localise(ctx context.Context, o Object, ignore []fleet.IgnoredD
 	for _, pointer := range pointers {
 		steps := steps(pointer)
 		value, there := lookUp(live, steps)
-		wanted = put(wanted, steps, value, there)
+		wanted = put(wanted, steps, value, there && !othersOwn(owners.ManagedFields, steps))
 	}
 	o.hash = o.Hash() // of what Git says: that is what a change is noticed by
 	if o.Body, err = json.Marshal(wanted); err != nil {

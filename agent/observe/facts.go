@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -30,6 +31,8 @@ type Cluster struct {
 	version string
 	kinds   []string // see [wire.Facts]
 	factory informers.SharedInformerFactory
+
+	autoscalers autoscalers
 
 	mu         sync.Mutex
 	nodes      map[string]node
@@ -72,6 +75,7 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
 		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, phases: map[corev1.PodPhase]int{},
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
+		autoscalers: autoscalers{targets: map[string]fleet.ObjectID{}},
 	}
 	core := c.factory.Core().V1()
 	var synced []cache.InformerSynced // not the informers': those do not wait for see
@@ -86,9 +90,14 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 		}
 		synced = append(synced, handler.HasSynced)
 	}
+	scaled, err := c.autoscalers.watch(c.factory)
+	if err != nil {
+		return nil, err
+	}
+	synced = append(synced, scaled)
 	c.factory.Start(ctx.Done())
 	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		return nil, fmt.Errorf("watch nodes, pods and namespaces: %w", context.Cause(ctx))
+		return nil, fmt.Errorf("watch nodes, pods, namespaces and autoscalers: %w", context.Cause(ctx))
 	}
 	return c, nil
 }
@@ -137,6 +146,8 @@ func leanFact(object any) (any, error) {
 		return &corev1.Node{ObjectMeta: leanMeta(o.ObjectMeta), Spec: spec, Status: corev1.NodeStatus{
 			Capacity: o.Status.Capacity, Allocatable: o.Status.Allocatable, Conditions: ready,
 		}}, nil
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		return leanAutoscaler(o), nil
 	case *corev1.Namespace:
 		return &corev1.Namespace{ObjectMeta: leanMeta(o.ObjectMeta), Status: o.Status}, nil
 	}

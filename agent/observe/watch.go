@@ -24,13 +24,11 @@ import (
 
 // State is an object of an app as it was last seen.
 type State struct {
-	Health      wire.Health
-	Message     string
-	Version     string // changes when somebody edits the object, not when its status does
-	Labels      map[string]string
-	Annotations map[string]string
-	Deleting    bool
-	Revision    uint64 // resource version; 0 where it is not a number
+	Health   wire.Health
+	Message  string
+	Owned    string // what [WatcherConfig.Owned] says of it
+	Deleting bool
+	Revision uint64 // resource version; 0 where it is not a number
 }
 
 // Change names an object that was seen to change, and its app. Without a name it
@@ -40,14 +38,23 @@ type Change struct {
 	App fleet.AppName
 }
 
+// WatcherConfig is what a watcher needs to know. All of it is required.
+type WatcherConfig struct {
+	REST  *rest.Config // of the cluster
+	Label string       // that objects of apps carry; its value is the app's name
+	// Owned identifies the fields of an object that are the agent's, by its metadata. An
+	// object of which it says something else than before was changed by somebody.
+	Owned func(metav1.Object) string
+	Log   *slog.Logger
+}
+
 // Watcher watches every object that carries an app's label, of the kinds that it is
 // told to follow. It keeps what health and drift need to know and nothing else. It
 // is for any number of goroutines.
 type Watcher struct {
-	label    string
+	config   WatcherConfig
 	dynamic  dynamic.Interface
 	metadata metadata.Interface
-	log      *slog.Logger
 	ctx      context.Context //nolint:containedctx // informers begin when a kind is followed and end with the watcher
 
 	mu      sync.Mutex
@@ -63,9 +70,9 @@ type kind struct {
 	seen   func() string        // the resource version that the watch has come to
 }
 
-// NewWatcher returns a watcher of objects with a label. It ends with ctx.
-func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slog.Logger) (*Watcher, error) {
-	config = rest.CopyConfig(config)
+// NewWatcher returns a watcher that follows nothing yet. It ends with ctx.
+func NewWatcher(ctx context.Context, c WatcherConfig) (*Watcher, error) {
+	config := rest.CopyConfig(c.REST)
 	config.QPS = -1
 	objects, err := dynamic.NewForConfig(config)
 	if err != nil {
@@ -76,7 +83,7 @@ func NewWatcher(ctx context.Context, config *rest.Config, label string, log *slo
 		return nil, fmt.Errorf("prepare the watch of objects: %w", err)
 	}
 	return &Watcher{
-		label: label, dynamic: objects, metadata: metas, log: log, ctx: ctx,
+		config: c, dynamic: objects, metadata: metas, ctx: ctx,
 		kinds:   map[schema.GroupKind]kind{},
 		states:  map[fleet.ObjectID]State{},
 		changes: map[Change]bool{},
@@ -91,7 +98,7 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 	if _, followed := w.kinds[gvk.GroupKind()]; followed {
 		return
 	}
-	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.label }
+	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.config.Label }
 	var informer cache.SharedIndexInformer
 	if hasStatus(gvk.GroupKind()) {
 		informer = dynamicinformer.NewFilteredDynamicInformer(w.dynamic, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
@@ -99,9 +106,9 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 		informer = metadatainformer.NewFilteredMetadataInformer(w.metadata, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
 	}
 	// No call fails before the informer has started.
-	_ = informer.SetTransform(lean)
+	_ = informer.SetTransform(w.lean)
 	_ = informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
-		w.log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
+		w.config.Log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
 	})
 	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 		AddFunc:    func(o any) { w.see(gvk, o) },
@@ -109,7 +116,7 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 		DeleteFunc: func(o any) { w.lose(gvk, o) },
 	})
 	if err != nil {
-		w.log.Error("kind not watched", "kind", gvk.String(), "err", err)
+		w.config.Log.Error("kind not watched", "kind", gvk.String(), "err", err)
 		return
 	}
 	w.kinds[gvk.GroupKind()] = kind{synced: handler.HasSynced, seen: informer.LastSyncResourceVersion}
@@ -187,48 +194,67 @@ func (w *Watcher) Take() []Change {
 	return taken
 }
 
-// see takes in an object as it is now.
-func (w *Watcher) see(gvk schema.GroupVersionKind, object any) {
-	m, ok := object.(metav1.Object)
-	if !ok {
-		return
+// object is what the watch keeps of an object.
+type object struct {
+	metav1.ObjectMeta // namespace, name, UID and resource version
+	app               fleet.AppName
+	state             State
+}
+
+// lean makes of an object what is kept of it.
+func (w *Watcher) lean(seen any) (any, error) {
+	m, ok := seen.(metav1.Object)
+	if _, already := seen.(*object); already || !ok {
+		return seen, nil
 	}
 	state := State{
-		Health: wire.Current, Version: version(m), Labels: m.GetLabels(), Annotations: m.GetAnnotations(),
+		Health: wire.Current, Owned: w.config.Owned(m),
 		Deleting: m.GetDeletionTimestamp() != nil, Revision: RevisionOf(m.GetResourceVersion()),
 	}
-	if whole, ok := object.(*unstructured.Unstructured); ok {
+	if whole, ok := seen.(*unstructured.Unstructured); ok {
 		state.Health, state.Message = health(whole)
 	} else if state.Deleting {
 		state.Health = wire.Terminating
 	}
-	w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { w.states[id] = state })
+	return &object{
+		ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion()},
+		app:        fleet.AppName(m.GetLabels()[w.config.Label]),
+		state:      state,
+	}, nil
+}
+
+// see takes in an object as it is now.
+func (w *Watcher) see(gvk schema.GroupVersionKind, seen any) {
+	if o, ok := seen.(*object); ok {
+		w.note(gvk, o, func(id fleet.ObjectID) { w.states[id] = o.state })
+	}
 }
 
 // leave takes in that somebody has put the label of another app on an object.
 func (w *Watcher) leave(gvk schema.GroupVersionKind, before, after any) {
-	was, ok := before.(metav1.Object)
-	is, too := after.(metav1.Object)
-	if ok && too && was.GetLabels()[w.label] != is.GetLabels()[w.label] {
-		w.change(Change{ID: idOf(gvk, was), App: fleet.AppName(was.GetLabels()[w.label])})
+	was, ok := before.(*object)
+	is, too := after.(*object)
+	if ok && too && was.app != is.app {
+		w.change(Change{ID: idOf(gvk, was), App: was.app})
 	}
 }
 
 // lose takes in that an object is gone.
-func (w *Watcher) lose(gvk schema.GroupVersionKind, object any) {
-	if unknown, ok := object.(cache.DeletedFinalStateUnknown); ok {
-		object = unknown.Obj
+func (w *Watcher) lose(gvk schema.GroupVersionKind, seen any) {
+	if unknown, ok := seen.(cache.DeletedFinalStateUnknown); ok {
+		seen = unknown.Obj
 	}
-	if m, ok := object.(metav1.Object); ok {
-		w.note(idOf(gvk, m), m, func(id fleet.ObjectID) { delete(w.states, id) })
+	if o, ok := seen.(*object); ok {
+		w.note(gvk, o, func(id fleet.ObjectID) { delete(w.states, id) })
 	}
 }
 
-func (w *Watcher) note(id fleet.ObjectID, m metav1.Object, keep func(fleet.ObjectID)) {
+func (w *Watcher) note(gvk schema.GroupVersionKind, o *object, keep func(fleet.ObjectID)) {
+	id := idOf(gvk, o)
 	w.mu.Lock()
 	keep(id)
 	w.mu.Unlock()
-	w.change(Change{ID: id, App: fleet.AppName(m.GetLabels()[w.label])})
+	w.change(Change{ID: id, App: o.app})
 }
 
 func (w *Watcher) change(c Change) {
@@ -245,14 +271,6 @@ func idOf(gvk schema.GroupVersionKind, m metav1.Object) fleet.ObjectID {
 	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
 }
 
-// version is the generation where the API counts one, else the resource version.
-func version(m metav1.Object) string {
-	if m.GetGeneration() != 0 {
-		return "g" + strconv.FormatInt(m.GetGeneration(), 10)
-	}
-	return "r" + m.GetResourceVersion()
-}
-
 // health is what kstatus says of an object.
 func health(object *unstructured.Unstructured) (wire.Health, string) {
 	result, err := status.Compute(object)
@@ -264,25 +282,6 @@ func health(object *unstructured.Unstructured) (wire.Health, string) {
 		return h, ""
 	}
 	return h, result.Message
-}
-
-// lean takes off an object what neither health nor drift looks at.
-func lean(object any) (any, error) {
-	m, ok := object.(metav1.Object)
-	if !ok {
-		return object, nil
-	}
-	m.SetManagedFields(nil)
-	if annotations := m.GetAnnotations(); annotations["kubectl.kubernetes.io/last-applied-configuration"] != "" {
-		delete(annotations, "kubectl.kubernetes.io/last-applied-configuration")
-		m.SetAnnotations(annotations)
-	}
-	if whole, ok := object.(*unstructured.Unstructured); ok {
-		unstructured.RemoveNestedField(whole.Object, "spec", "template")
-		unstructured.RemoveNestedField(whole.Object, "spec", "versions")
-		unstructured.RemoveNestedField(whole.Object, "data")
-	}
-	return object, nil
 }
 
 // hasStatus tells whether objects of a kind can be anything but Current.
