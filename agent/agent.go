@@ -114,7 +114,11 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	}
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
 	reports := newReporter(conn.Report, c.Log)
-	reconciler := newReconciler(c.Cluster, h, reports, m, c.Log)
+	e, err := newEvents(ctx, c)
+	if err != nil {
+		return err
+	}
+	reconciler := newReconciler(c, h, reports, e, m)
 	keeper := newKeeper(h.shelf, cache, c.Log)
 	heart := newHeart(c, conn, h.fetcher, h.cluster)
 	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}

@@ -194,10 +194,13 @@ func (r *reconciler) finishMending(a *app, done result, now time.Time) {
 			continue
 		}
 		drift.Time, drift.Repaired = now.UTC(), done.work.kind == mends && applied[id]
-		if before, known := a.drifts[id]; known && before.String() == drift.String() && before.Repaired == drift.Repaired && !drift.Repaired {
-			drift.Time = before.Time
+		if before, known := a.drifts[id]; known && !before.Repaired && !drift.Repaired && before.String() == drift.String() {
+			continue // that was told
 		}
 		a.drifts[id] = drift
+		if kind, err := r.hands.client.Kind(id.Group, "", id.Kind); err == nil {
+			r.events.drifted(a, kind.GroupVersion().String(), id, drift)
+		}
 		if drift.Repaired {
 			r.metrics.repaired(1)
 		}

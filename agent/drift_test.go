@@ -1,10 +1,13 @@
 package agent_test
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -30,6 +33,21 @@ func (b *bed) drift(name string, holds func(wire.Drift) bool) wire.Drift {
 	return found
 }
 
+// told waits for an Event of the test's namespace.
+func (b *bed) told(want string) {
+	b.t.Helper()
+	var said []string
+	b.wait(func() bool {
+		var list corev1.EventList
+		check(b.t, b.Client.List(b.t.Context(), &list, client.InNamespace(b.namespace)))
+		said = nil
+		for _, e := range list.Items {
+			said = append(said, e.Reason+" "+e.InvolvedObject.Kind+"/"+e.InvolvedObject.Name+" "+e.Message)
+		}
+		return slices.Contains(said, want)
+	}, func() string { return fmt.Sprintf("an Event %q among %q", want, said) })
+}
+
 func ignoreTime(d wire.Drift) wire.Drift {
 	return wire.Drift{Deleted: d.Deleted, Fields: d.Fields, By: d.By, Repaired: d.Repaired}
 }
@@ -52,8 +70,12 @@ func TestDriftIsTold(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	two := b.app("shop", configMap("a", "two")+configMap("b", "one"))
+	two.Namespace = b.namespace
 	b.announce(two)
 	b.ready(two)
+	b.told("Applied App/shop main@sha1:2: 1 objects applied")
+	b.told("DriftRepaired ConfigMap/a .data.word changed by somebody, applied again as app shop has it")
+	b.told("DriftRepaired ConfigMap/b deleted, applied again as app shop has it")
 	b.reported("shop", "as applied", func(r wire.Report) bool { return r.Objects[0].Drift == nil && r.Objects[1].Drift == nil })
 }
 
@@ -71,6 +93,7 @@ func TestDriftIsLeft(t *testing.T) {
 	if diff := cmp.Diff(want, ignoreTime(b.drift("a", func(wire.Drift) bool { return true }))); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
+	b.told("Drifted ConfigMap/a .data.word changed by somebody, and app shop leaves it so")
 	check(t, b.Client.Delete(t.Context(), b.get("b")))
 	b.drift("b", func(d wire.Drift) bool { return d.Deleted && !d.Repaired })
 	if b.word("a") != "theirs" || b.get("b") != nil {

@@ -32,6 +32,7 @@ type reconciler struct {
 	cluster fleet.ClusterName
 	hands   *hands
 	reports *reporter
+	events  *events
 	metrics *metrics
 	log     *slog.Logger
 
@@ -43,9 +44,9 @@ type reconciler struct {
 	flushAt time.Time // zero: nothing to write
 }
 
-func newReconciler(cluster fleet.ClusterName, h *hands, reports *reporter, m *metrics, log *slog.Logger) *reconciler {
+func newReconciler(c Config, h *hands, reports *reporter, e *events, m *metrics) *reconciler {
 	r := &reconciler{
-		cluster: cluster, hands: h, reports: reports, metrics: m, log: log,
+		cluster: c.Cluster, hands: h, reports: reports, events: e, metrics: m, log: c.Log,
 		apps:    map[fleet.AppName]*app{},
 		targets: make(chan fetch.Target, 1),
 		results: make(chan result, 64),
@@ -313,6 +314,9 @@ func (r *reconciler) finish(done result, now time.Time) {
 			a.appliedAt = now
 			clear(a.drifts)
 			r.keep(a, done, slices.Concat(done.objects, done.remains))
+			if len(done.applied) > 0 {
+				r.events.applied(a, len(done.applied))
+			}
 		} else {
 			r.keep(a, done, a.record.IDs())
 		}
@@ -367,6 +371,9 @@ func (r *reconciler) settle(a *app, err error, now time.Time) {
 	if errors.Is(err, context.Canceled) {
 		return
 	}
+	if a.failure == nil || a.failure.Error() != err.Error() {
+		r.events.failed(a, err)
+	}
 	a.failure = err
 	a.failures++
 	a.retryAt = now.Add(backoff(a.failures))
@@ -382,6 +389,7 @@ func (r *reconciler) finishRemoval(a *app, done result, now time.Time) {
 	if len(done.objects) == 0 && done.err == nil {
 		a.record = apply.Record{}
 		r.hands.inventory.Forget(a.name)
+		r.events.removed(a)
 		r.flushSoon()
 		return
 	}

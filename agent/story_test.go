@@ -35,8 +35,8 @@ func TestDeploys(t *testing.T) {
 	b.announce(two, blog)
 	b.ready(two, blog)
 	stop()
-	// blog: its inventory, its object, what was applied and what was accepted.
-	if writes := b.writes.Load() - before; writes > 5 {
+	// blog: its inventory, its object, what was applied and what was accepted, an Event.
+	if writes := b.writes.Load() - before; writes > 6 {
 		t.Errorf("%d writes after a restart that changes one app", writes)
 	}
 	before = b.writes.Load()

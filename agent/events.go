@@ -1,0 +1,85 @@
+package agent
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/record"
+
+	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/wire"
+)
+
+// The reasons of Events. They are stable: people filter by them.
+const (
+	eventApplied       = "Applied"       // of an app: what has changed in Git is in the cluster
+	eventFailed        = "ApplyFailed"   // of an app
+	eventRemoved       = "Removed"       // of an app that has left the cluster
+	eventDriftRepaired = "DriftRepaired" // of an object
+	eventDrifted       = "Drifted"       // of an object that stays as somebody made it
+)
+
+// events tells the people of the cluster, who may not see the hub, what the agent
+// does: as Kubernetes Events in the app's namespace, one after the other and beside
+// the work. What cannot be told is dropped.
+type events struct {
+	recorder  record.EventRecorder
+	namespace string // for apps that have none
+}
+
+// newEvents returns events that are sent until ctx ends.
+func newEvents(ctx context.Context, c Config) (*events, error) {
+	config := rest.CopyConfig(c.REST)
+	config.QPS = -1
+	clients, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("prepare Events: %w", err)
+	}
+	broadcaster := record.NewBroadcaster(record.WithContext(ctx))
+	broadcaster.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: clients.CoreV1().Events("")})
+	context.AfterFunc(ctx, broadcaster.Shutdown)
+	source := corev1.EventSource{Component: apply.FieldManager, Host: c.Identity}
+	return &events{recorder: broadcaster.NewRecorder(scheme.Scheme, source), namespace: c.Namespace}, nil
+}
+
+// app tells of an app.
+func (e *events) app(a *app, kind, reason, format string, args ...any) {
+	namespace := a.desired.Namespace
+	if namespace == "" {
+		namespace = e.namespace
+	}
+	// Apps are not objects of the cluster, but are named like one.
+	about := &corev1.ObjectReference{APIVersion: fleet.APIVersion, Kind: "App", Namespace: namespace, Name: string(a.name)}
+	e.recorder.Eventf(about, kind, reason, format, args...)
+}
+
+// applied tells of an app that was applied whole.
+func (e *events) applied(a *app, objects int) {
+	e.app(a, corev1.EventTypeNormal, eventApplied, "%s: %d objects applied", a.record.Revision, objects)
+}
+
+// failed tells of an app that could not be applied.
+func (e *events) failed(a *app, err error) {
+	e.app(a, corev1.EventTypeWarning, eventFailed, "%s: %s", a.attempted.Revision, bounded(err))
+}
+
+// removed tells of an app that has left the cluster.
+func (e *events) removed(a *app) {
+	e.app(a, corev1.EventTypeNormal, eventRemoved, "the app has left the cluster")
+}
+
+// drifted tells of an object that somebody has changed or deleted.
+func (e *events) drifted(a *app, apiVersion string, id fleet.ObjectID, d wire.Drift) {
+	about := &corev1.ObjectReference{APIVersion: apiVersion, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
+	if d.Repaired {
+		e.recorder.Eventf(about, corev1.EventTypeNormal, eventDriftRepaired, "%s, applied again as app %s has it", d, a.name)
+		return
+	}
+	e.recorder.Eventf(about, corev1.EventTypeWarning, eventDrifted, "%s, and app %s leaves it so", d, a.name)
+}
