@@ -202,7 +202,7 @@ func judge(desired wire.Applied, r *wire.Report) (Health, string) {
 	case reconciling.Status == statusTrue:
 		return Progressing, cmp.Or(reconciling.Message, ready.Message, reconciling.Reason)
 	case ready.Status == statusTrue && sameContent(r.Applied, desired):
-		return Ready, ""
+		return Ready, ready.Message
 	case ready.Status == statusTrue:
 		return Progressing, "reported ready, but not with what was announced"
 	case ready.Status == statusFalse:

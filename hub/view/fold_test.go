@@ -28,6 +28,10 @@ func TestJudge(t *testing.T) {
 			&wire.Report{Attempted: desired, Applied: desired, Conditions: []wire.Condition{ready}},
 			verdict{Ready, ""},
 		},
+		"ready with something to say": {
+			&wire.Report{Attempted: desired, Applied: desired, Conditions: []wire.Condition{is(wire.Ready, "True", "not as applied: …")}},
+			verdict{Ready, "not as applied: …"},
+		},
 		"ready under another revision with the same content": {
 			&wire.Report{
 				Attempted:  wire.Applied{Revision: "main@sha1:cccc", Overlay: desired.Overlay, Base: desired.Base},
