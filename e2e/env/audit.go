@@ -36,7 +36,7 @@ const agentUser = "system:serviceaccount:navarch-system:navarch-agent"
 
 // Requests returns what the agent asked of the member's API server since the audit
 // log had the given size, and the size that it has now. Requests about the agent's
-// own namespace are left out when own is false.
+// own namespace, and Events, are left out when own is false.
 func (m *Member) Requests(since int64, own bool) ([]Request, int64, error) {
 	content, err := os.ReadFile(m.audit)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -56,7 +56,7 @@ func (m *Member) Requests(since int64, own bool) ([]Request, int64, error) {
 		if err := json.Unmarshal(line, &event); err != nil {
 			return nil, 0, fmt.Errorf("read the audit log of cluster %q: %w", m.Name, err)
 		}
-		if event.User.Username != agentUser || !own && event.ObjectRef.Namespace == "navarch-system" {
+		if event.User.Username != agentUser || !own && (event.ObjectRef.Namespace == "navarch-system" || event.ObjectRef.Resource == "events") {
 			continue
 		}
 		resource := event.ObjectRef.Resource

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -25,6 +27,7 @@ var memberVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []st
 	"restore":     plain(restore),
 	"timed-see":   plain(timedSee),
 	"ready-count": plain(readyCount),
+	"event":       plain(eventSays),
 }
 
 // members NAME=MEMBER ... gives the members other names, under which their agents
@@ -56,7 +59,7 @@ func patchObject(ctx context.Context, _ *testscript.TestScript, s *story, args [
 	if err != nil {
 		return err
 	}
-	return s.Member(args[0]).Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(args[3])))
+	return s.Member(args[0]).Client.Patch(ctx, object, client.RawPatch(types.MergePatchType, []byte(args[3])), client.FieldOwner("administrator"))
 }
 
 // delete CLUSTER KIND NAME deletes the object.
@@ -66,6 +69,29 @@ func deleteObject(ctx context.Context, _ *testscript.TestScript, s *story, args 
 		return err
 	}
 	return s.Member(args[0]).Client.Delete(ctx, object)
+}
+
+// event CLUSTER NAMESPACE REGEXP waits for an Event of a namespace, in the form
+// "reason kind/name message".
+func eventSays(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	pattern, err := regexp.Compile(args[2])
+	if err != nil {
+		return err
+	}
+	return until(ctx, func() error {
+		var list corev1.EventList
+		if err := s.Member(args[0]).Client.List(ctx, &list, client.InNamespace(args[1])); err != nil {
+			return err
+		}
+		var said []string
+		for _, e := range list.Items {
+			said = append(said, fmt.Sprintf("%s %s/%s %s", e.Reason, e.InvolvedObject.Kind, e.InvolvedObject.Name, e.Message))
+			if pattern.MatchString(said[len(said)-1]) {
+				return nil
+			}
+		}
+		return fmt.Errorf("no Event matches %q among %q", args[2], said)
+	})
 }
 
 // cut CLUSTER ends the cluster's agent at once and halts its API server, as if its
