@@ -57,6 +57,10 @@ func (d *document) checkHealth(e HealthCheckExpr, field string) {
 	if e.Current == "" {
 		d.missing(field+".current", "an expression that is true of an object that is well, such as status.phase == 'Running'")
 	}
+	_, mistakes := e.Compile()
+	for name, err := range mistakes {
+		d.refuse(field+"."+name, "write what is true or false of an object, such as has(status.phase) && status.phase == 'Running'", "%v", err)
+	}
 }
 
 // checkServiceAccount checks whose rights an app is applied with.
