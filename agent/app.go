@@ -55,9 +55,21 @@ func (a *app) ready(state states) bool {
 		return false
 	}
 	return !slices.ContainsFunc(a.record.Objects, func(item apply.Item) bool {
-		s, ok := state(item.ObjectID)
-		return !ok || s.Health != wire.Current
+		return a.since(item.ObjectID, state).Health != wire.Current
 	})
+}
+
+// since is how an object does since it was applied: what was seen of a time before
+// says neither that it is well nor that it has failed.
+func (a *app) since(id fleet.ObjectID, state states) observe.State {
+	s, there := state(id)
+	switch {
+	case !there:
+		return observe.State{Health: wire.NotFound}
+	case s.Revision != 0 && s.Revision < a.revisions[id]:
+		return observe.State{Health: wire.InProgress, Message: "it was applied, and not seen since"}
+	}
+	return s
 }
 
 // states looks up objects as they were last seen.
@@ -76,11 +88,8 @@ func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state 
 		Held:      a.orphaned(),
 	}
 	for _, item := range a.record.Objects {
-		s, ok := state(item.ObjectID)
-		if !ok {
-			s = observe.State{Health: wire.NotFound}
-		}
-		report := wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message}
+		s := a.since(item.ObjectID, state)
+		report := wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message, Replicas: s.Replicas}
 		if drift, found := a.drifts[item.ObjectID]; found {
 			report.Drift = &drift
 		}

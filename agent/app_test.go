@@ -41,6 +41,15 @@ func TestReport(t *testing.T) {
 		"broken, whatever else is slow": {func(_ *app, o map[fleet.ObjectID]observe.State) {
 			o[settings], o[web] = observe.State{Health: wire.InProgress}, observe.State{Health: wire.Failed, Message: "no image"}
 		}, nil, "False Unhealthy stalled: Deployment.apps shop/web is Failed: no image"},
+		"applied, and not seen since": {func(a *app, o map[fleet.ObjectID]observe.State) {
+			a.revisions, o[web] = map[fleet.ObjectID]uint64{web: 8}, observe.State{Health: wire.Current, Revision: 7}
+		}, nil, "False Progressing reconciling: Deployment.apps shop/web is InProgress: it was applied, and not seen since"},
+		"failed before it was applied": {func(a *app, o map[fleet.ObjectID]observe.State) {
+			a.revisions, o[web] = map[fleet.ObjectID]uint64{web: 8}, observe.State{Health: wire.Failed, Message: "no image", Revision: 7}
+		}, nil, "False Progressing reconciling: Deployment.apps shop/web is InProgress: it was applied, and not seen since"},
+		"seen as it was applied": {func(a *app, o map[fleet.ObjectID]observe.State) {
+			a.revisions, o[web] = map[fleet.ObjectID]uint64{web: 8}, observe.State{Health: wire.Current, Revision: 8}
+		}, nil, "True Applied: "},
 		"fought over": {func(a *app, _ map[fleet.ObjectID]observe.State) { a.repairs[web] = &repairCount{fight: true} }, nil,
 			"True Applied: somebody else keeps changing Deployment.apps shop/web: after more than 5 repairs within a minute there is now one a minute"},
 		"held":    {func(a *app, _ map[fleet.ObjectID]observe.State) { a.wanted = false }, nil, "False Held: the index names neither the app nor its removal: it is kept as it is"},

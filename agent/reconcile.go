@@ -129,6 +129,11 @@ func (r *reconciler) retarget(target fetch.Target) {
 	r.target, r.known = target, true
 	r.flushSoon() // the announcement is to be remembered
 	named := map[fleet.AppName]bool{}
+	health := map[fleet.AppName][]fleet.HealthCheckExpr{}
+	for _, desired := range target.Index.Apps {
+		health[desired.Name] = desired.Terms.Health
+	}
+	r.hands.watcher.Judge(health)
 	for _, desired := range target.Index.Apps {
 		named[desired.Name] = true
 		r.want(r.app(desired.Name), desired, target.Revision)

@@ -79,10 +79,14 @@ func (e HealthCheckExpr) questions() []healthSource {
 // Judge asks of an object, as JSON decodes it, how it does. An object whose
 // controller has not seen its newest generation is in progress, whatever the
 // expressions would say. An error means that nobody knows, as where an expression
-// reads a field that is not there.
+// reads a field that is not there; a status that is not there at all has no fields.
 func (c *HealthCheck) Judge(object map[string]any) (ObjectHealth, error) {
 	if unobserved(object) {
 		return HealthInProgress, nil
+	}
+	if _, has := object["status"]; !has {
+		object = maps.Clone(object)
+		object["status"] = map[string]any{}
 	}
 	for _, q := range c.asked {
 		said, _, err := q.program.Eval(object)

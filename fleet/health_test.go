@@ -22,12 +22,13 @@ func TestHealthCheck(t *testing.T) {
 		expr         fleet.HealthCheckExpr
 		object, want string
 	}{
-		"in progress":        {phases, `{"status":{"phase":"Pending"}}`, "InProgress"},
-		"failed":             {phases, `{"status":{"phase":"Failed"}}`, "Failed"},
-		"current":            {phases, `{"status":{"phase":"Running"}}`, "Current"},
-		"none is true":       {phases, `{"status":{"phase":"Odd"}}`, "InProgress"},
-		"a field is missing": {phases, `{"status":{}}`, `the expression "failed" cannot tell: no such key: phase`},
-		"no status yet":      {phases, `{}`, `the expression "inProgress" cannot tell: no such attribute(s): status`},
+		"in progress":           {phases, `{"status":{"phase":"Pending"}}`, "InProgress"},
+		"failed":                {phases, `{"status":{"phase":"Failed"}}`, "Failed"},
+		"current":               {phases, `{"status":{"phase":"Running"}}`, "Current"},
+		"none is true":          {phases, `{"status":{"phase":"Odd"}}`, "InProgress"},
+		"a field is missing":    {phases, `{"status":{}}`, `the expression "failed" cannot tell: no such key: phase`},
+		"no status yet":         {fleet.HealthCheckExpr{Current: "has(status.phase)"}, `{"kind":"Queue"}`, "InProgress"},
+		"no field of that name": {phases, `{"status":null}`, `the expression "inProgress" cannot tell: no such key: phase`},
 		"the first that is true decides": {
 			fleet.HealthCheckExpr{InProgress: "true", Failed: "true", Current: "true"}, `{}`, "InProgress",
 		},

@@ -66,7 +66,8 @@ func report() wire.Report {
 		AppliedAt:  noon.Add(-time.Hour),
 		Conditions: []wire.Condition{{Type: wire.Ready, Status: "False", Reason: "ObjectFailed", Message: "Deployment shop/web: no image"}},
 		Objects: []wire.ObjectReport{
-			{ObjectID: fleet.ObjectID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}, Health: wire.Failed, Message: "no image"},
+			{ObjectID: fleet.ObjectID{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: "web"}, Health: wire.Failed, Message: "no image",
+				Replicas: &wire.Replicas{Wanted: 5, Updated: 3, Ready: 2, Available: 2}},
 			{ObjectID: fleet.ObjectID{Kind: "Namespace", Name: "shop"}, Health: wire.Current},
 		},
 	}

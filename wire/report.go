@@ -69,9 +69,26 @@ type ObjectReport struct {
 	fleet.ObjectID
 	Health  Health `json:"health"`
 	Message string `json:"message,omitempty"`
+	// Replicas is how far an object with replicas has come; nil for any other.
+	Replicas *Replicas `json:"replicas,omitempty"`
 	// Drift is how the object was last found not to be as it was applied; nil: never.
 	Drift *Drift `json:"drift,omitempty"`
 }
+
+// Replicas is how far the pods of a workload are what it wants: a Deployment,
+// StatefulSet, DaemonSet or ReplicaSet, a Job, or an object of a custom kind whose
+// status counts replicas as those do. Those of a Job are completions: the pods at
+// work and those that succeeded are updated, and what succeeded is ready and
+// available.
+type Replicas struct {
+	Wanted    int `json:"wanted"`
+	Updated   int `json:"updated"` // made from the newest generation
+	Ready     int `json:"ready"`   // of any generation
+	Available int `json:"available"`
+}
+
+// Settled tells whether every replica that is wanted is updated and available.
+func (r Replicas) Settled() bool { return r.Updated >= r.Wanted && r.Available >= r.Wanted }
 
 // Drift says that somebody has changed or deleted an object of an app.
 type Drift struct {

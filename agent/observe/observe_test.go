@@ -321,3 +321,62 @@ func TestFacts(t *testing.T) {
 	check(t, b.Client.Delete(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}))
 	b.until("the namespace not to count", func() bool { return !c.HasNamespace(b.namespace) })
 }
+
+// TestJudge: objects are judged by the expressions of their app that hold now, and
+// again when those change, also of kinds that have no status.
+func TestJudge(t *testing.T) {
+	b := newBed(t)
+	id, other := b.id(configMaps, "settings"), b.id(configMaps, "others")
+	o := b.create(settings)
+	b.create(strings.NewReplacer("shop", "blog", "settings", "others").Replace(settings))
+	is := func(id fleet.ObjectID, health wire.Health) func() bool {
+		return func() bool {
+			s, there := b.watcher.State(id)
+			return there && s.Health == health
+		}
+	}
+	word := func(word string) map[fleet.AppName][]fleet.HealthCheckExpr {
+		return map[fleet.AppName][]fleet.HealthCheckExpr{"blog": nil, "shop": {
+			{APIVersion: "v1", Kind: "ConfigMap", Current: "data.word == '" + word + "'", Failed: "data.word == 'none'"},
+		}}
+	}
+	b.until("both to be seen", func() bool { return is(id, wire.Current)() && is(other, wire.Current)() })
+	b.watcher.Judge(word("two"))
+	if is(id, wire.Current)() {
+		t.Error("well by expressions that no longer hold")
+	}
+	b.until("it to be judged anew", func() bool {
+		return b.watcher.Synced("", "ConfigMap") && is(id, wire.InProgress)()
+	})
+	if !is(other, wire.Current)() {
+		t.Error("the expressions of one app judge another's object")
+	}
+	b.patch(o, `{"data":{"word":"two"}}`)
+	b.until("it to be well", is(id, wire.Current))
+	b.patch(o, `{"data":{"word":"none"}}`)
+	b.until("it to fail", is(id, wire.Failed))
+	b.told(id, "shop")
+
+	b.watcher.Judge(nil)
+	b.until("nobody to judge it", is(id, wire.Current))
+	b.told(id, "shop")
+	check(t, b.Client.Delete(t.Context(), o))
+	b.told(id, "shop")
+	if _, there := b.watcher.State(id); there {
+		t.Error("what is gone is still known")
+	}
+}
+
+// TestJudgeAndLose: what goes from one watch of a kind to the next is not kept.
+func TestJudgeAndLose(t *testing.T) {
+	b := newBed(t)
+	id := b.id(configMaps, "settings")
+	o := b.create(settings)
+	b.told(id, "shop")
+	check(t, b.Client.Delete(t.Context(), o))
+	b.watcher.Judge(map[fleet.AppName][]fleet.HealthCheckExpr{"shop": {{APIVersion: "v1", Kind: "ConfigMap", Current: "true"}}})
+	b.until("it to be forgotten", func() bool {
+		_, there := b.watcher.State(id)
+		return !there
+	})
+}

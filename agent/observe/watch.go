@@ -7,7 +7,6 @@ import (
 	"strconv"
 	"sync"
 
-	"github.com/fluxcd/cli-utils/pkg/kstatus/status"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -24,9 +23,11 @@ import (
 
 // State is an object of an app as it was last seen.
 type State struct {
+	App      fleet.AppName
 	Health   wire.Health
 	Message  string
-	Owned    string // what [WatcherConfig.Owned] says of it
+	Replicas *wire.Replicas // nil where the object has none; nobody may change it
+	Owned    string         // what [WatcherConfig.Owned] says of it
 	Deleting bool
 	Revision uint64 // resource version; 0 where it is not a number
 }
@@ -58,7 +59,8 @@ type Watcher struct {
 	ctx      context.Context //nolint:containedctx // informers begin when a kind is followed and end with the watcher
 
 	mu      sync.Mutex
-	kinds   map[schema.GroupKind]kind
+	kinds   map[schema.GroupKind]*kind
+	checks  map[fleet.AppName]checks
 	states  map[fleet.ObjectID]State
 	changes map[Change]bool
 	dirty   chan struct{} // one slot: changes is not empty
@@ -66,8 +68,11 @@ type Watcher struct {
 
 // kind is the watch of one kind.
 type kind struct {
-	synced cache.InformerSynced // every object was taken in
-	seen   func() string        // the resource version that the watch has come to
+	schema.GroupVersionKind
+	resource schema.GroupVersionResource
+	informer cache.SharedIndexInformer
+	synced   cache.InformerSynced // every object was taken in
+	end      context.CancelFunc
 }
 
 // NewWatcher returns a watcher that follows nothing yet. It ends with ctx.
@@ -84,7 +89,8 @@ func NewWatcher(ctx context.Context, c WatcherConfig) (*Watcher, error) {
 	}
 	return &Watcher{
 		config: c, dynamic: objects, metadata: metas, ctx: ctx,
-		kinds:   map[schema.GroupKind]kind{},
+		kinds:   map[schema.GroupKind]*kind{},
+		checks:  map[fleet.AppName]checks{},
 		states:  map[fleet.ObjectID]State{},
 		changes: map[Change]bool{},
 		dirty:   make(chan struct{}, 1),
@@ -95,37 +101,67 @@ func NewWatcher(ctx context.Context, c WatcherConfig) (*Watcher, error) {
 func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersionResource) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, followed := w.kinds[gvk.GroupKind()]; followed {
-		return
+	if w.kinds[gvk.GroupKind()] == nil {
+		w.follow(gvk, resource)
 	}
+}
+
+// follow begins to watch a kind, instead of an earlier watch of it. The lock is held.
+func (w *Watcher) follow(gvk schema.GroupVersionKind, resource schema.GroupVersionResource) {
 	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.config.Label }
 	var informer cache.SharedIndexInformer
-	if hasStatus(gvk.GroupKind()) {
+	if hasStatus(gvk.GroupKind()) || w.judged(gvk.GroupKind()) {
 		informer = dynamicinformer.NewFilteredDynamicInformer(w.dynamic, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
 	} else {
 		informer = metadatainformer.NewFilteredMetadataInformer(w.metadata, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
 	}
 	// No call fails before the informer has started.
-	_ = informer.SetTransform(w.lean)
+	_ = informer.SetTransform(func(seen any) (any, error) { return w.lean(gvk.GroupKind(), seen) })
 	_ = informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
 		w.config.Log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
 	})
+	k := &kind{GroupVersionKind: gvk, resource: resource, informer: informer}
 	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.see(gvk, o) },
-		UpdateFunc: func(before, o any) { w.see(gvk, o); w.leave(gvk, before, o) },
-		DeleteFunc: func(o any) { w.lose(gvk, o) },
+		AddFunc:    func(o any) { w.see(k, o) },
+		UpdateFunc: func(before, o any) { w.see(k, o); w.leave(k, before, o) },
+		DeleteFunc: func(o any) { w.lose(k, o) },
 	})
 	if err != nil {
 		w.config.Log.Error("kind not watched", "kind", gvk.String(), "err", err)
 		return
 	}
-	w.kinds[gvk.GroupKind()] = kind{synced: handler.HasSynced, seen: informer.LastSyncResourceVersion}
-	go informer.Run(w.ctx.Done())
+	ctx, cancel := context.WithCancel(w.ctx)
+	k.synced, k.end = handler.HasSynced, cancel
+	if before := w.kinds[gvk.GroupKind()]; before != nil {
+		before.end()
+	}
+	w.kinds[gvk.GroupKind()] = k
+	go informer.Run(ctx.Done())
 	go func() {
-		if cache.WaitForCacheSync(w.ctx.Done(), handler.HasSynced) {
+		if cache.WaitForCacheSync(ctx.Done(), handler.HasSynced) {
+			w.settle(k)
 			w.change(Change{ID: fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind}})
 		}
 	}()
+}
+
+// settle forgets the objects of a kind that went while it was not watched, from one
+// watch to the next.
+func (w *Watcher) settle(k *kind) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.kinds[k.GroupKind()] != k {
+		return
+	}
+	for id := range w.states {
+		if id.Group != k.Group || id.Kind != k.Kind {
+			continue
+		}
+		key := cache.NewObjectName(id.Namespace, id.Name).String()
+		if _, there, _ := k.informer.GetStore().GetByKey(key); !there { // the store gives no errors
+			delete(w.states, id)
+		}
+	}
 }
 
 // Synced tells whether everything of a kind that is in the cluster was seen, so that
@@ -175,7 +211,7 @@ func (w *Watcher) Behind(id fleet.ObjectID, revision uint64) bool {
 	if !followed {
 		return false
 	}
-	seen := RevisionOf(k.seen())
+	seen := RevisionOf(k.informer.LastSyncResourceVersion())
 	return seen != 0 && seen < revision
 }
 
@@ -197,64 +233,70 @@ func (w *Watcher) Take() []Change {
 // object is what the watch keeps of an object.
 type object struct {
 	metav1.ObjectMeta // namespace, name, UID and resource version
-	app               fleet.AppName
 	state             State
 }
 
-// lean makes of an object what is kept of it.
-func (w *Watcher) lean(seen any) (any, error) {
+// lean makes of an object of a kind what is kept of it.
+func (w *Watcher) lean(gk schema.GroupKind, seen any) (any, error) {
 	m, ok := seen.(metav1.Object)
 	if _, already := seen.(*object); already || !ok {
 		return seen, nil
 	}
+	app := fleet.AppName(m.GetLabels()[w.config.Label])
 	state := State{
-		Health: wire.Current, Owned: w.config.Owned(m),
+		App: app, Health: wire.Current, Owned: w.config.Owned(m),
 		Deleting: m.GetDeletionTimestamp() != nil, Revision: RevisionOf(m.GetResourceVersion()),
 	}
 	if whole, ok := seen.(*unstructured.Unstructured); ok {
-		state.Health, state.Message = health(whole)
+		state.Health, state.Message = health(whole, w.check(app, gk))
+		state.Replicas = replicas(whole)
 	} else if state.Deleting {
 		state.Health = wire.Terminating
 	}
 	return &object{
 		ObjectMeta: metav1.ObjectMeta{Namespace: m.GetNamespace(), Name: m.GetName(), UID: m.GetUID(), ResourceVersion: m.GetResourceVersion()},
-		app:        fleet.AppName(m.GetLabels()[w.config.Label]),
 		state:      state,
 	}, nil
 }
 
 // see takes in an object as it is now.
-func (w *Watcher) see(gvk schema.GroupVersionKind, seen any) {
+func (w *Watcher) see(k *kind, seen any) {
 	if o, ok := seen.(*object); ok {
-		w.note(gvk, o, func(id fleet.ObjectID) { w.states[id] = o.state })
+		w.note(k, o, func(id fleet.ObjectID) { w.states[id] = o.state })
 	}
 }
 
 // leave takes in that somebody has put the label of another app on an object.
-func (w *Watcher) leave(gvk schema.GroupVersionKind, before, after any) {
+func (w *Watcher) leave(k *kind, before, after any) {
 	was, ok := before.(*object)
 	is, too := after.(*object)
-	if ok && too && was.app != is.app {
-		w.change(Change{ID: idOf(gvk, was), App: was.app})
+	if ok && too && was.state.App != is.state.App {
+		w.change(Change{ID: k.id(was), App: was.state.App})
 	}
 }
 
 // lose takes in that an object is gone.
-func (w *Watcher) lose(gvk schema.GroupVersionKind, seen any) {
+func (w *Watcher) lose(k *kind, seen any) {
 	if unknown, ok := seen.(cache.DeletedFinalStateUnknown); ok {
 		seen = unknown.Obj
 	}
 	if o, ok := seen.(*object); ok {
-		w.note(gvk, o, func(id fleet.ObjectID) { delete(w.states, id) })
+		w.note(k, o, func(id fleet.ObjectID) { delete(w.states, id) })
 	}
 }
 
-func (w *Watcher) note(gvk schema.GroupVersionKind, o *object, keep func(fleet.ObjectID)) {
-	id := idOf(gvk, o)
+// note keeps what was seen, unless the kind is watched anew since.
+func (w *Watcher) note(k *kind, o *object, keep func(fleet.ObjectID)) {
+	id := k.id(o)
 	w.mu.Lock()
-	keep(id)
+	current := w.kinds[k.GroupKind()] == k
+	if current {
+		keep(id)
+	}
 	w.mu.Unlock()
-	w.change(Change{ID: id, App: o.app})
+	if current {
+		w.change(Change{ID: id, App: o.state.App})
+	}
 }
 
 func (w *Watcher) change(c Change) {
@@ -267,35 +309,6 @@ func (w *Watcher) change(c Change) {
 	}
 }
 
-func idOf(gvk schema.GroupVersionKind, m metav1.Object) fleet.ObjectID {
-	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: m.GetNamespace(), Name: m.GetName()}
-}
-
-// health is what kstatus says of an object.
-func health(object *unstructured.Unstructured) (wire.Health, string) {
-	result, err := status.Compute(object)
-	if err != nil {
-		return wire.Unknown, err.Error()
-	}
-	h := wire.Health(result.Status)
-	if h == wire.Current {
-		return h, ""
-	}
-	return h, result.Message
-}
-
-// hasStatus tells whether objects of a kind can be anything but Current.
-func hasStatus(gk schema.GroupKind) bool {
-	switch gk.Group {
-	case "rbac.authorization.k8s.io", "admissionregistration.k8s.io", "scheduling.k8s.io", "storage.k8s.io", "coordination.k8s.io", "discovery.k8s.io":
-		return false
-	case "networking.k8s.io":
-		return gk.Kind != "NetworkPolicy" && gk.Kind != "IngressClass"
-	case "":
-		switch gk.Kind {
-		case "ConfigMap", "Secret", "ServiceAccount", "LimitRange", "Endpoints", "Event", "PodTemplate":
-			return false
-		}
-	}
-	return true
+func (k *kind) id(o *object) fleet.ObjectID {
+	return fleet.ObjectID{Group: k.Group, Kind: k.Kind, Namespace: o.Namespace, Name: o.Name}
 }
