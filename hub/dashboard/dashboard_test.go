@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/navarch/navarch/hub/view"
+	"github.com/navarch/navarch/wire"
 )
 
 func TestAPI(t *testing.T) {
@@ -223,5 +224,23 @@ func TestWords(t *testing.T) {
 	}
 	if b := barOf(view.Counts{view.Ready: 9_999, view.Failed: 1}); len(b) != 2 || b[1].Width < 2 || b[0].Width+b[1].Width > 100.1 {
 		t.Errorf("one failed of 10,000 is not to be seen: %+v", b)
+	}
+}
+
+// TestRollout: how far a workload is, as pages say it.
+func TestRollout(t *testing.T) {
+	for want, r := range map[string]wire.Replicas{
+		"5 replicas":                           {Wanted: 5, Updated: 5, Ready: 5, Available: 5},
+		"1 replica":                            {Wanted: 1, Updated: 1, Ready: 1, Available: 1},
+		"0 replicas":                           {},
+		"3 of 5 updated, 2 ready":              {Wanted: 5, Updated: 3, Ready: 2, Available: 2},
+		"5 of 5 updated, 5 ready, 4 available": {Wanted: 5, Updated: 5, Ready: 5, Available: 4},
+		"1,200 of 2,000 updated, 1,100 ready":  {Wanted: 2000, Updated: 1200, Ready: 1100, Available: 1100},
+		"0 of 3 updated, 3 ready":              {Wanted: 3, Ready: 3, Available: 3},
+		"5 of 5 updated, 4 ready, 5 available": {Wanted: 5, Updated: 5, Ready: 4, Available: 5},
+	} {
+		if got := rollout(r); got != want {
+			t.Errorf("%+v: %q, want %q", r, got, want)
+		}
 	}
 }

@@ -144,12 +144,18 @@ func (s *sketch) app(name fleet.AppName, dependsOn []fleet.AppName, clusters ...
 			Objects: []wire.ObjectReport{
 				object("", "Service", name, wire.Current, ""),
 				object("", "ServiceAccount", name, wire.Current, ""),
-				object("apps", "Deployment", name, wire.Current, ""),
+				deployment(name),
 				object("networking.k8s.io", "Ingress", name, wire.Current, ""),
 			},
 		})
 	}
 	s.plan.Outcomes = append(s.plan.Outcomes, outcome)
+}
+
+func deployment(app fleet.AppName) wire.ObjectReport {
+	o := object("apps", "Deployment", app, wire.Current, "")
+	o.Replicas = &wire.Replicas{Wanted: 6, Updated: 6, Ready: 6, Available: 6}
+	return o
 }
 
 func object(group, kind string, app fleet.AppName, health wire.Health, message string) wire.ObjectReport {
@@ -280,7 +286,8 @@ func failingStory() *view.Board {
 	eu := s.report("eu-1", "shop")
 	eu.Applied = eu.Attempted
 	eu.Conditions = []wire.Condition{{Type: wire.Reconciling, Status: "True", Reason: "Progressing", Message: "waiting for Deployment shop/shop: 2 of 6 replicas are available"}}
-	eu.Objects[2] = object("apps", "Deployment", "shop", wire.InProgress, "2 of 6 replicas are available")
+	eu.Objects[2] = object("apps", "Deployment", "shop", wire.InProgress, "Updated: 4/6")
+	eu.Objects[2].Replicas = &wire.Replicas{Wanted: 6, Updated: 4, Ready: 3, Available: 2}
 	us := s.report("us-1", "shop")
 	us.Conditions = []wire.Condition{{Type: wire.Stalled, Status: "True", Reason: "ApplyFailed",
 		Message: `apply Deployment shop/shop: admission webhook "policy.example.com" denied the request: image "registry.example.com/shop:2.4" is not signed`}}

@@ -25,6 +25,7 @@ func words() template.FuncMap {
 		"marks":    func() []mark { return everyMark },
 		"firstly":  firstLine,
 		"quantity": quantity,
+		"rollout":  rollout,
 	}
 }
 
@@ -69,6 +70,19 @@ func markOfObject(h wire.Health) mark {
 	case wire.Unknown:
 	}
 	return mark{Class: class, Word: string(h)}
+}
+
+// rollout says how far a workload's pods are: "3 of 5 updated, 2 ready" while they
+// change, and "5 replicas" when they are as they should be.
+func rollout(r wire.Replicas) string {
+	if r.Settled() && r.Ready >= r.Wanted {
+		return plural(r.Wanted, "replica")
+	}
+	said := number(r.Updated) + " of " + number(r.Wanted) + " updated, " + number(r.Ready) + " ready"
+	if r.Available != r.Ready {
+		said += ", " + number(r.Available) + " available"
+	}
+	return said
 }
 
 // shortRevision gives "main@4f0c2a1" for "main@sha1:4f0c2a1…".
