@@ -28,7 +28,7 @@ func TestHealthCheck(t *testing.T) {
 		"none is true":          {phases, `{"status":{"phase":"Odd"}}`, "InProgress"},
 		"a field is missing":    {phases, `{"status":{}}`, `the expression "failed" cannot tell: no such key: phase`},
 		"no status yet":         {fleet.HealthCheckExpr{Current: "has(status.phase)"}, `{"kind":"Queue"}`, "InProgress"},
-		"no field of that name": {phases, `{"status":null}`, `the expression "inProgress" cannot tell: no such key: phase`},
+		"no field of that name": {phases, `{"status":null}`, `the expression "failed" cannot tell: no such key: phase`},
 		"the first that is true decides": {
 			fleet.HealthCheckExpr{InProgress: "true", Failed: "true", Current: "true"}, `{}`, "InProgress",
 		},
