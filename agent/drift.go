@@ -102,6 +102,7 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	h.follow(built)
+	terms := h.terms(w, built)
 	broken := make(map[fleet.ObjectID]bool, len(w.mend))
 	for _, id := range w.mend {
 		broken[id] = true
@@ -116,7 +117,7 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	way := apply.Way{
-		Terms:  h.terms(w, w.mend),
+		Terms:  terms,
 		There:  func(o apply.Object) bool { _, there := before[o.ID]; return w.kind == looks && !there },
 		New:    h.fresh(w),
 		DryRun: w.kind == looks,

@@ -191,7 +191,9 @@ func TestAutoscaled(t *testing.T) {
 		check(t, b.Client.Patch(t.Context(), o, client.RawPatch("application/merge-patch+json", []byte(patch)), client.FieldOwner("scaler")))
 	}
 	applied(b.app("shop", scaled))
+	looked := b.writes.Load()
 	scale(`{"spec":{"replicas":5}}`)
+	b.until("the agent to give the replicas away", func() bool { return b.writes.Load() > looked })
 	scale(`{"spec":{"template":{"spec":{"nodeSelector":{"no":"other"}}}}}`)
 	b.drift("web", func(d wire.Drift) bool {
 		return d.Repaired && cmp.Equal(d.Fields, []string{".spec.template.spec.nodeSelector"})

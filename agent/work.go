@@ -102,7 +102,7 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	h.look(ctx, w)
-	way := apply.Way{Terms: h.terms(w, r.objects), There: h.there(w), New: h.fresh(w)}
+	way := apply.Way{Terms: h.terms(w, built), There: h.there(w), New: h.fresh(w)}
 	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
 	r.objects = h.follow(built) // the app may have brought kinds
 	if r.err != nil {
@@ -134,12 +134,20 @@ func (h *hands) follow(built []*unstructured.Unstructured) []fleet.ObjectID {
 	return ids
 }
 
-// terms are those of the app; the cluster sets the replicas of what it scales itself.
-func (h *hands) terms(w *work, objects []fleet.ObjectID) fleet.Terms {
+// terms are those of the app; the cluster sets the replicas of what it scales itself,
+// by autoscalers that are in it or that the app brings.
+func (h *hands) terms(w *work, built []*unstructured.Unstructured) fleet.Terms {
 	terms := w.desired.Terms
 	terms.Ignore = slices.Clip(terms.Ignore)
-	for _, id := range objects {
-		if h.cluster.Autoscaled(id) {
+	brought := map[fleet.ObjectID]bool{}
+	for _, b := range built {
+		if target, ok := observe.AutoscalerTarget(b); ok {
+			brought[target] = true
+		}
+	}
+	for _, b := range built {
+		id := apply.IDOf(b)
+		if brought[id] || h.cluster.Autoscaled(id) {
 			terms.Ignore = append(terms.Ignore, fleet.IgnoredDifference{
 				Group: id.Group, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name, JSONPointers: []string{"/spec/replicas"},
 			})

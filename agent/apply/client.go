@@ -133,12 +133,12 @@ func (o Object) Hash() string {
 // has none.
 func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	gvk := built.GroupVersionKind()
-	if err := pathSafe(idOf(built)); err != nil {
-		return Object{ID: idOf(built)}, err
+	if err := pathSafe(IDOf(built)); err != nil {
+		return Object{ID: IDOf(built)}, err
 	}
 	kind, err := c.Kind(gvk.Group, gvk.Version, gvk.Kind)
 	if err != nil {
-		return Object{ID: idOf(built)}, err
+		return Object{ID: IDOf(built)}, err
 	}
 	built = built.DeepCopy()
 	switch {
@@ -151,9 +151,9 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	dropInjected(built)
 	body, err := json.Marshal(built.Object)
 	if err != nil {
-		return Object{ID: idOf(built)}, fmt.Errorf("encode %s: %w", idOf(built), err)
+		return Object{ID: IDOf(built)}, fmt.Errorf("encode %s: %w", IDOf(built), err)
 	}
-	return Object{ID: idOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
+	return Object{ID: IDOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
 }
 
 // pathSafe refuses names that would make the path of an object that of another.
@@ -166,7 +166,8 @@ func pathSafe(id fleet.ObjectID) error {
 	return nil
 }
 
-func idOf(o *unstructured.Unstructured) fleet.ObjectID {
+// IDOf returns what an object is called. Its namespace is what the object says.
+func IDOf(o *unstructured.Unstructured) fleet.ObjectID {
 	gvk := o.GroupVersionKind()
 	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }

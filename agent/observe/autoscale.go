@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	autoscalingv2 "k8s.io/api/autoscaling/v2"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/client-go/informers"
 	"k8s.io/client-go/tools/cache"
 
@@ -34,14 +35,28 @@ func (a *autoscalers) watch(factory informers.SharedInformerFactory) (cache.Info
 func (a *autoscalers) see(object any) {
 	if o, ok := object.(*autoscalingv2.HorizontalPodAutoscaler); ok {
 		target := o.Spec.ScaleTargetRef
-		group, _, found := strings.Cut(target.APIVersion, "/")
-		if !found {
-			group = "" // the core group's version stands alone
-		}
 		a.mu.Lock()
 		defer a.mu.Unlock()
-		a.targets[o.Namespace+"/"+o.Name] = fleet.ObjectID{Group: group, Kind: target.Kind, Namespace: o.Namespace, Name: target.Name}
+		a.targets[o.Namespace+"/"+o.Name] = fleet.ObjectID{Group: groupOf(target.APIVersion), Kind: target.Kind, Namespace: o.Namespace, Name: target.Name}
 	}
+}
+
+// AutoscalerTarget returns the workload that an object scales, where the object is a
+// HorizontalPodAutoscaler.
+func AutoscalerTarget(o *unstructured.Unstructured) (fleet.ObjectID, bool) {
+	if gk := o.GroupVersionKind().GroupKind(); gk.Group != autoscalingv2.GroupName || gk.Kind != "HorizontalPodAutoscaler" {
+		return fleet.ObjectID{}, false
+	}
+	target, _, _ := unstructured.NestedStringMap(o.Object, "spec", "scaleTargetRef") // none: it scales nothing
+	return fleet.ObjectID{Group: groupOf(target["apiVersion"]), Kind: target["kind"], Namespace: o.GetNamespace(), Name: target["name"]}, true
+}
+
+func groupOf(apiVersion string) string {
+	group, _, named := strings.Cut(apiVersion, "/")
+	if !named {
+		return "" // the core group's version stands alone
+	}
+	return group
 }
 
 func (a *autoscalers) lose(object any) {
