@@ -59,6 +59,7 @@ func Run(ctx context.Context, c Config) error {
 	c.REST = rest.CopyConfig(c.REST)
 	c.REST.Wrap(m.count)
 	var state state
+	m.registry.MustRegister(&state)
 	group, ctx := errgroup.WithContext(ctx)
 	if err := listen(ctx, c, m, group, &state); err != nil {
 		return err
@@ -72,10 +73,12 @@ func Run(ctx context.Context, c Config) error {
 	return nil
 }
 
-// state is what probes ask for.
+// state is what probes and metrics ask for.
 type state struct {
 	leading atomic.Bool
 	conn    atomic.Pointer[natsconn.Conn] // nil before the first
+	reports atomic.Pointer[reporter]
+	watcher atomic.Pointer[observe.Watcher]
 }
 
 func (s *state) ready() error {
@@ -114,19 +117,22 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	}
 	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
 	reports := newReporter(conn.Report, c.Log)
+	state.reports.Store(reports)
+	state.watcher.Store(h.watcher)
 	e, err := newEvents(ctx, c)
 	if err != nil {
 		return err
 	}
 	reconciler := newReconciler(c, h, reports, e, m)
 	keeper := newKeeper(h.shelf, cache, c.Log)
-	heart := newHeart(c, conn, h.fetcher, h.cluster)
+	heart := newHeart(conn.Heartbeat, lookAround(c, m, h.fetcher, h.cluster), h.cluster.Dirty(), c.Log)
 	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}
 	cache.Restore(h.shelf.Contents())
 
 	group.Go(func() error { return reconciler.run(ctx) })
 	group.Go(func() error { return reports.run(ctx) })
 	group.Go(func() error { return heart.run(ctx) })
+	group.Go(func() error { return h.cluster.Measure(ctx) })
 	group.Go(func() error { return keeper.run(ctx) })
 	group.Go(func() error { return receiver.alone(ctx, cache) })
 	group.Go(func() error { return again(ctx, conn, reports, heart) })
@@ -149,7 +155,7 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := observe.WatchCluster(ctx, c.REST)
+	cluster, err := observe.WatchCluster(ctx, c.REST, c.Log)
 	if err != nil {
 		return nil, err
 	}

@@ -3,27 +3,42 @@ package agent
 import (
 	"context"
 	"crypto/rand"
+	"log/slog"
+	"reflect"
 	"time"
 
 	"github.com/navarch/navarch/agent/fetch"
 	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/wire"
-	"github.com/navarch/navarch/wire/natsconn"
 )
 
 // heart says regularly, and when something changed, that the agent is alive and
-// what it sees of its cluster.
+// what it sees of its cluster. It says the whole of it, which is small: a hub that
+// missed what changed could not make it good.
 type heart struct {
-	config   Config
-	conn     *natsconn.Conn
-	fetcher  *fetch.Fetcher
-	cluster  *observe.Cluster
-	instance string
-	changed  chan struct{} // one slot: something was accepted or refused
+	send    func(context.Context, wire.Heartbeat) error
+	look    func() wire.Heartbeat // what there is to say now
+	facts   <-chan struct{}       // they may have changed
+	log     *slog.Logger
+	changed chan struct{} // one slot: something was accepted or refused
 }
 
-func newHeart(c Config, conn *natsconn.Conn, f *fetch.Fetcher, cluster *observe.Cluster) *heart {
-	return &heart{config: c, conn: conn, fetcher: f, cluster: cluster, instance: rand.Text()[:12], changed: make(chan struct{}, 1)}
+// newHeart returns a heart that sends with send, as [natsconn.Conn.Heartbeat].
+func newHeart(send func(context.Context, wire.Heartbeat) error, look func() wire.Heartbeat, facts <-chan struct{}, log *slog.Logger) *heart {
+	return &heart{send: send, look: look, facts: facts, log: log, changed: make(chan struct{}, 1)}
+}
+
+// lookAround returns what heartbeats say.
+func lookAround(c Config, m *metrics, f *fetch.Fetcher, cluster *observe.Cluster) func() wire.Heartbeat {
+	instance := rand.Text()[:12]
+	return func() wire.Heartbeat {
+		accepted, refused := f.Accepted()
+		return wire.Heartbeat{
+			Version: wire.Version, Cluster: c.Cluster, Instance: instance, Agent: c.Version, Time: time.Now().UTC(),
+			Epoch: accepted.Epoch, Sequence: accepted.Sequence, Revision: accepted.Revision, Index: accepted.Index,
+			Refused: refused, Facts: cluster.Facts(), Cost: m.cost(),
+		}
+	}
 }
 
 // beatSoon makes the next heartbeat come at once.
@@ -31,42 +46,49 @@ func (h *heart) beatSoon() {
 	signal(h.changed)
 }
 
-// factsSettle is how long facts may change before they are told.
-const factsSettle = time.Second
+// settleFacts is how close together facts may be told. The first change is told at
+// once, what follows within this time is told together.
+const settleFacts = 200 * time.Millisecond
 
 // run beats until ctx ends.
 func (h *heart) run(ctx context.Context) error {
-	regular := time.NewTicker(wire.HeartbeatInterval)
-	defer regular.Stop()
 	for {
-		if err := h.conn.Heartbeat(ctx, h.beat()); err != nil {
-			h.config.Log.Debug("heartbeat not sent", "err", err)
-		}
-		settled := time.NewTimer(factsSettle)
-		select {
-		case <-ctx.Done():
-		case <-h.changed:
-		case <-regular.C:
-		case <-settled.C:
-			select {
-			case <-ctx.Done():
-			case <-h.changed:
-			case <-regular.C:
-			case <-h.cluster.Dirty():
-			}
-		}
-		settled.Stop()
-		if ctx.Err() != nil {
-			return ctx.Err()
+		told := h.beat(ctx)
+		if err := h.rest(ctx, told); err != nil {
+			return err
 		}
 	}
 }
 
-func (h *heart) beat() wire.Heartbeat {
-	accepted, refused := h.fetcher.Accepted()
-	return wire.Heartbeat{
-		Version: wire.Version, Cluster: h.config.Cluster, Instance: h.instance, Agent: h.config.Version, Time: time.Now().UTC(),
-		Epoch: accepted.Epoch, Sequence: accepted.Sequence, Revision: accepted.Revision, Index: accepted.Index,
-		Refused: refused, Facts: h.cluster.Facts(),
+// beat sends a heartbeat and returns the facts in it.
+func (h *heart) beat(ctx context.Context) wire.Facts {
+	now := h.look()
+	if err := h.send(ctx, now); err != nil {
+		h.log.Debug("heartbeat not sent", "err", err)
+	}
+	return now.Facts
+}
+
+// rest returns when the next heartbeat is due: after the interval, when something was
+// accepted or refused, or when facts differ from those told last.
+func (h *heart) rest(ctx context.Context, told wire.Facts) error {
+	regular, settled := time.After(wire.HeartbeatInterval), time.After(settleFacts)
+	var facts <-chan struct{} // nil while they settle; the signal waits
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-h.changed:
+			return nil
+		case <-regular:
+			return nil
+		case <-settled:
+			facts = h.facts
+		case <-facts:
+			if !reflect.DeepEqual(h.look().Facts, told) {
+				return nil
+			}
+			facts, settled = nil, time.After(settleFacts)
+		}
 	}
 }

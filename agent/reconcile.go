@@ -243,6 +243,7 @@ func (r *reconciler) start(ctx context.Context, now time.Time) {
 		}
 		go func() {
 			defer cancel()
+			defer r.metrics.work(w.kind)()
 			r.results <- r.hands.do(work, w)
 		}()
 	}

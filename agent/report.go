@@ -35,7 +35,6 @@ type reporter struct {
 	last   map[fleet.AppName]wire.Report // the last word
 	unsent map[fleet.AppName]bool
 	dirty  chan struct{} // one slot: unsent is not empty
-	now    chan struct{} // one slot: no reason to wait any longer
 }
 
 // newReporter returns a reporter that sends with report, as [natsconn.Conn.Report].
@@ -68,7 +67,7 @@ func signal(slot chan struct{}) {
 	}
 }
 
-// again makes everything be sent once more, at once.
+// again makes everything be sent once more.
 func (p *reporter) again() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +75,6 @@ func (p *reporter) again() {
 		p.unsent[app] = true
 	}
 	signal(p.dirty)
-	signal(p.now)
 }
 
 // run sends reports until ctx ends.
@@ -93,13 +91,10 @@ func (p *reporter) run(ctx context.Context) error {
 		if p.send(ctx) {
 			retry = time.After(retryReports)
 		}
-		settle := time.NewTimer(settleReports)
 		select {
 		case <-ctx.Done():
-		case <-p.now:
-		case <-settle.C:
+		case <-time.After(settleReports):
 		}
-		settle.Stop()
 	}
 }
 

@@ -25,6 +25,8 @@ const (
 	removes                 // takes an app out
 )
 
+func (k workKind) String() string { return [...]string{"apply", "repair", "remove"}[k] }
+
 // work is one thing that is being done for one app. Its result comes back on the
 // reconciler's channel, exactly once.
 type work struct {

@@ -81,8 +81,11 @@ func heartbeat() wire.Heartbeat {
 			Kubernetes: "v1.36.3", Nodes: 3, NodesReady: 2,
 			Capacity:    map[string]string{"cpu": "96", "memory": "384Gi", "pods": "330"},
 			Allocatable: map[string]string{"cpu": "95", "memory": "380Gi", "pods": "330"},
+			Requested:   map[string]string{"cpu": "41500m", "memory": "83Gi", "pods": "42"},
+			Used:        map[string]string{"cpu": "12250m", "memory": "60Gi"},
 			Pods:        map[string]int{"Running": 41, "Pending": 1},
 		},
+		Cost: wire.Cost{CPUSeconds: 12.5, ResidentBytes: 50 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
 	}
 }
 
@@ -119,5 +122,23 @@ func TestMessages(t *testing.T) {
 				t.Errorf("after reading it back: %s", diff)
 			}
 		})
+	}
+}
+
+// TestHeartbeatOfYesterday reads what an agent says that knows fewer fields: it says
+// nothing of what it does not know.
+func TestHeartbeatOfYesterday(t *testing.T) {
+	const said = `{"version":1,"cluster":"eu-1","instance":"agent-0","agent":"v0.1.0","time":"2026-11-02T12:00:00Z","epoch":2,"sequence":7,` +
+		`"facts":{"nodes":3,"nodesReady":2,"capacity":{"cpu":"96"},"pods":{"Running":41}}}`
+	got, err := wire.DecodeHeartbeat([]byte(said), "eu-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon, Epoch: 2, Sequence: 7,
+		Facts: wire.Facts{Nodes: 3, NodesReady: 2, Capacity: map[string]string{"cpu": "96"}, Pods: map[string]int{"Running": 41}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

@@ -134,6 +134,8 @@ type Heartbeat struct {
 	// Refused says why the newest announcement was not accepted; empty when it was.
 	Refused string `json:"refused,omitempty"`
 	Facts   Facts  `json:"facts"`
+	// Cost is what this run of the agent took so far; zero: it does not say.
+	Cost Cost `json:"cost,omitzero"`
 }
 
 // HeartbeatInterval is the longest silence of an agent that is well.
@@ -146,11 +148,28 @@ type Facts struct {
 	NodesReady  int               `json:"nodesReady"`
 	Capacity    map[string]string `json:"capacity,omitempty"`    // cpu, memory, pods
 	Allocatable map[string]string `json:"allocatable,omitempty"` // cpu, memory, pods
-	Pods        map[string]int    `json:"pods,omitempty"`        // by phase
+	// Requested is what all pods ask for that have not ended, with a node or without:
+	// cpu, memory, pods. Absent: the agent does not say.
+	Requested map[string]string `json:"requested,omitempty"`
+	// Used is what the nodes use by the cluster's own measurement, up to a minute ago:
+	// cpu, memory. Absent: the cluster does not serve metrics.k8s.io.
+	Used map[string]string `json:"used,omitempty"`
+	Pods map[string]int    `json:"pods,omitempty"` // by phase
 	// Kinds with replicas that the cluster serves, as in "apps/v1/Deployment"; nil where it
 	// does not say.
 	Kinds []string `json:"kinds,omitzero"`
 	// Room is what is free on the nodes that take new pods. Empty: no node does; absent:
 	// no node is known.
 	Room []fleet.NodeGroup `json:"room,omitzero"`
+}
+
+// Cost is what one run of an agent took and did so far. It counts up, but for
+// ResidentBytes.
+type Cost struct {
+	CPUSeconds    float64 `json:"cpuSeconds"`
+	ResidentBytes int64   `json:"residentBytes"` // now
+	Requests      uint64  `json:"requests"`      // to the API server
+	Applied       uint64  `json:"applied"`       // objects, because an app changed
+	Repaired      uint64  `json:"repaired"`      // objects, because somebody changed or deleted them
+	Failures      uint64  `json:"failures"`      // attempts at an app
 }

@@ -3,6 +3,7 @@ package observe
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"reflect"
 	"slices"
 	"strings"
@@ -28,6 +29,9 @@ var reported = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, 
 // Cluster watches the facts of the cluster: its nodes, pods and namespaces. It is
 // for any number of goroutines.
 type Cluster struct {
+	config  *rest.Config
+	rest    rest.Interface
+	log     *slog.Logger
 	version string
 	kinds   []string // see [wire.Facts]
 	factory informers.SharedInformerFactory
@@ -36,8 +40,10 @@ type Cluster struct {
 
 	mu         sync.Mutex
 	nodes      map[string]node
-	pods       map[string]pod    // by namespace and name
-	taken      map[string]*taken // by node
+	pods       map[string]pod      // by namespace and name
+	taken      map[string]*taken   // by node
+	requested  taken               // of all pods that have not ended
+	used       corev1.ResourceList // by all nodes; nil: not known
 	phases     map[corev1.PodPhase]int
 	namespaces map[string]bool // false: about to go
 	dirty      chan struct{}
@@ -46,7 +52,7 @@ type Cluster struct {
 type pod struct {
 	phase    corev1.PodPhase
 	node     string          // empty: not scheduled
-	requests fleet.Resources // nil: it has ended, or was not scheduled
+	requests fleet.Resources // nil: it has ended
 }
 
 type node struct {
@@ -57,9 +63,10 @@ type node struct {
 
 // WatchCluster begins to watch and returns when everything was seen once. It ends
 // with ctx.
-func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
+func WatchCluster(ctx context.Context, config *rest.Config, log *slog.Logger) (*Cluster, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
+	plain := rest.CopyConfig(config)
 	config.ContentType = "application/vnd.kubernetes.protobuf"
 	clients, err := kubernetes.NewForConfig(config)
 	if err != nil {
@@ -70,10 +77,13 @@ func WatchCluster(ctx context.Context, config *rest.Config) (*Cluster, error) {
 		return nil, fmt.Errorf("ask the API server for its version: %w", err)
 	}
 	c := &Cluster{
+		config:  plain,
+		rest:    clients.Discovery().RESTClient(),
+		log:     log,
 		version: version.GitVersion,
 		kinds:   workloadKinds(clients.Discovery()),
 		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
-		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, phases: map[corev1.PodPhase]int{},
+		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, requested: taken{requests: fleet.Resources{}}, phases: map[corev1.PodPhase]int{},
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
 		autoscalers: autoscalers{targets: map[string]fleet.ObjectID{}},
 	}
@@ -165,7 +175,7 @@ func (c *Cluster) see(object any) {
 	case *corev1.Pod:
 		key := o.Namespace + "/" + o.Name
 		now := pod{phase: o.Status.Phase, node: o.Spec.NodeName}
-		if now.node != "" && now.phase != corev1.PodSucceeded && now.phase != corev1.PodFailed {
+		if now.phase != corev1.PodSucceeded && now.phase != corev1.PodFailed {
 			now.requests = resources(requestsOf(&o.Spec))
 		}
 		before, ok := c.pods[key]
@@ -226,6 +236,10 @@ func (c *Cluster) countPod(p pod, by int) {
 	if p.requests == nil {
 		return
 	}
+	c.requested.count(p.requests, int64(by))
+	if p.node == "" {
+		return
+	}
 	if c.taken[p.node] == nil {
 		c.taken[p.node] = &taken{requests: fleet.Resources{}}
 	}
@@ -266,6 +280,7 @@ func (c *Cluster) Facts() wire.Facts {
 		add(allocatable, n.allocatable)
 	}
 	f.Capacity, f.Allocatable, f.Room = quantities(capacity), quantities(allocatable), room(c.nodes, c.taken)
+	f.Requested, f.Used = quantities(c.requested.list()), quantities(c.used)
 	for phase, count := range c.phases {
 		f.Pods[string(phase)] = count
 	}

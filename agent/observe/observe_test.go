@@ -294,7 +294,7 @@ func TestSynced(t *testing.T) {
 // TestFacts: nodes, pods and namespaces are counted as they come and go.
 func TestFacts(t *testing.T) {
 	b := newBed(t)
-	c, err := observe.WatchCluster(t.Context(), b.Config)
+	c, err := observe.WatchCluster(t.Context(), b.Config, slog.New(slog.DiscardHandler))
 	check(t, err)
 	before := c.Facts()
 	if before.Nodes != 3 || before.NodesReady != 3 || !strings.HasPrefix(before.Kubernetes, "v1.") || before.Capacity["cpu"] == "" || before.Allocatable["pods"] == "" {

@@ -86,6 +86,15 @@ func (t *taken) count(requests fleet.Resources, by int64) {
 	}
 }
 
+// list gives what facts speak of in Kubernetes' form.
+func (t *taken) list() corev1.ResourceList {
+	return corev1.ResourceList{
+		corev1.ResourceCPU:    *resource.NewMilliQuantity(t.requests[string(corev1.ResourceCPU)], resource.DecimalSI),
+		corev1.ResourceMemory: *resource.NewQuantity(t.requests[string(corev1.ResourceMemory)], resource.BinarySI),
+		corev1.ResourcePods:   *resource.NewQuantity(t.pods, resource.DecimalSI),
+	}
+}
+
 // room returns what is free on the nodes that take new pods, equal nodes counted
 // together, the roomiest first. It is nil where no node is known.
 func room(nodes map[string]node, pods map[string]*taken) []fleet.NodeGroup {

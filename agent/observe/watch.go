@@ -312,3 +312,10 @@ func (w *Watcher) change(c Change) {
 func (k *kind) id(o *object) fleet.ObjectID {
 	return fleet.ObjectID{Group: k.Group, Kind: k.Kind, Namespace: o.Namespace, Name: o.Name}
 }
+
+// Kinds returns how many kinds are watched.
+func (w *Watcher) Kinds() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.kinds)
+}

@@ -110,6 +110,7 @@ type agentJSON struct {
 	Revision string       `json:"revision,omitempty"` // of the announcement that it accepted
 	Index    fleet.Digest `json:"index,omitempty"`
 	Refused  string       `json:"refused,omitempty"` // why it did not accept the newest
+	Cost     *wire.Cost   `json:"cost,omitempty"`    // absent: it does not say
 }
 
 // cellJSON is one app on one cluster. Conditions and objects are given with one
@@ -309,6 +310,9 @@ func clusterAsJSON(c *view.Cluster, whole bool) clusterJSON {
 		out.Agent = &agentJSON{
 			Version: h.Agent, Instance: h.Instance, Epoch: h.Epoch, Sequence: h.Sequence,
 			Revision: h.Revision, Index: h.Index, Refused: h.Refused,
+		}
+		if h.Cost != (wire.Cost{}) {
+			out.Agent.Cost = &h.Cost
 		}
 	}
 	for _, cell := range c.Cells {

@@ -282,8 +282,9 @@ func sameReport(a, b wire.Report) bool {
 	return reflect.DeepEqual(a, b)
 }
 
-// sameHeartbeat tells whether two heartbeats differ in nothing but their time.
+// sameHeartbeat tells whether two heartbeats differ in nothing but their time and what
+// never stands still: what nodes use and what the agent costs.
 func sameHeartbeat(a, b wire.Heartbeat) bool {
-	a.Time = b.Time
+	a.Time, a.Cost, a.Facts.Used = b.Time, b.Cost, b.Facts.Used
 	return reflect.DeepEqual(a, b)
 }
