@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/navarch/navarch/agent/observe"
@@ -24,7 +25,10 @@ func working(t *testing.T) (*metrics, *state) {
 	t.Helper()
 	m, s := newMetrics(), &state{}
 	m.registry.MustRegister(s)
-	watcher, err := observe.NewWatcher(t.Context(), &rest.Config{Host: "http://127.0.0.1:1"}, "navarch.dev/app", slog.New(slog.DiscardHandler))
+	watcher, err := observe.NewWatcher(t.Context(), observe.WatcherConfig{
+		REST: &rest.Config{Host: "http://127.0.0.1:1"}, Label: "navarch.dev/app",
+		Owned: func(metav1.Object) string { return "" }, Log: slog.New(slog.DiscardHandler),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -58,8 +58,15 @@ func StartMembers(ctx context.Context, t Tools, dir string, names ...string) ([]
 	return members, nil
 }
 
-func startMember(ctx context.Context, t Tools, dir, name string) (*Member, error) {
-	up := exec.CommandContext(ctx, t.Localcluster, "up", name, "--nodes", "3", "--dir", dir)
+// StartMeasuredMember starts a local cluster as [StartMembers] does, that serves
+// metrics.k8s.io: its pods use what their annotations kwok.x-k8s.io/usage-cpu and
+// usage-memory say.
+func StartMeasuredMember(ctx context.Context, t Tools, dir, name string) (*Member, error) {
+	return startMember(ctx, t, dir, name, "--metrics")
+}
+
+func startMember(ctx context.Context, t Tools, dir, name string, flags ...string) (*Member, error) {
+	up := exec.CommandContext(ctx, t.Localcluster, append([]string{"up", name, "--nodes", "3", "--dir", dir}, flags...)...)
 	var stderr bytes.Buffer
 	up.Stderr = &stderr
 	out, err := up.Output()

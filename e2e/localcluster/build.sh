@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds localcluster and kwok into a folder, unless they are there already, made
+# Builds localcluster, kwok and metrics-server into a folder, unless they are there already, made
 # from these sources. The first build compiles all of Kubernetes: five minutes or
 # so on two cores. It says how far it is; Go's build cache keeps the result.
 set -euo pipefail
@@ -68,6 +68,12 @@ shopt -s extglob
 sources=$({ go version; cat build.sh go.mod go.sum !(*_test).go; } | git hash-object --stdin)
 build localcluster "$sources" go install -v -buildvcs=false \
   -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$(version_of k8s.io/kubernetes)" .
+
+# A module of its own: in that of localcluster it would ask for other versions of what
+# Kubernetes is built from.
+metrics_server=v0.9.0
+build metrics-server "$metrics_server $(go version)" go install -v -ldflags '-s -w' \
+  "sigs.k8s.io/metrics-server/cmd/metrics-server@$metrics_server"
 
 kwok=$(version_of sigs.k8s.io/kwok)
 build kwok "$kwok $(go version)" go install -v -ldflags '-s -w' "sigs.k8s.io/kwok/cmd/kwok@$kwok"

@@ -24,6 +24,8 @@ type cluster struct {
 	Nodes int `json:"nodes"`
 	// Kwok is the path of the kwok program.
 	Kwok string `json:"kwok"`
+	// Metrics is nil where the cluster does not measure what its nodes use.
+	Metrics *measurement `json:"metrics,omitempty"`
 }
 
 // errNoCluster is returned for a name that has no cluster.
@@ -109,7 +111,7 @@ func create(ctx context.Context, root string, c *cluster) error {
 	if err != nil {
 		return err
 	}
-	if c.Port, err = freePort(others); err != nil {
+	if err := c.pickPorts(others); err != nil {
 		return err
 	}
 	if err := c.writeKeys(time.Now()); err != nil {
@@ -121,7 +123,7 @@ func create(ctx context.Context, root string, c *cluster) error {
 // configure writes what this version of localcluster tells the parts, and
 // cluster.json.
 func (c *cluster) configure() error {
-	if err := os.WriteFile(c.path("kwok.yaml"), kwokConfig(), 0o600); err != nil {
+	if err := os.WriteFile(c.path("kwok.yaml"), c.kwokConfig(), 0o600); err != nil {
 		return err
 	}
 	if err := os.WriteFile(c.path("audit-policy.yaml"), []byte(auditPolicy), 0o600); err != nil {

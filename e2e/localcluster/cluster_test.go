@@ -296,7 +296,7 @@ func waitForReplicas(t *testing.T, client *kubernetes.Clientset, name string, wa
 func pidsOf(t *testing.T, c *cluster) map[string]int {
 	t.Helper()
 	pids := make(map[string]int)
-	for _, name := range partNames {
+	for _, name := range c.parts() {
 		pid, err := c.pid(name)
 		if err != nil {
 			t.Fatal(err)

@@ -19,7 +19,7 @@ import (
 
 func upCommand(l *launcher) *cobra.Command {
 	var cfg upConfig
-	var foreground, untilEOF bool
+	var foreground, untilEOF, measured bool
 	cmd := &cobra.Command{
 		Use:   "up NAME...",
 		Short: "Start clusters and print the paths of their kubeconfigs",
@@ -37,6 +37,9 @@ was stopped with "down --keep" comes back as it was, on the same port.`,
 			defer stop()
 			if cfg.kwok == "" {
 				cfg.kwok = filepath.Join(filepath.Dir(l.self), kwok)
+			}
+			if measured {
+				cfg.metricsServer = filepath.Join(filepath.Dir(l.self), metricsServer)
 			}
 			if !foreground {
 				return l.upAll(ctx, cmd.OutOrStdout(), names, cfg)
@@ -58,6 +61,7 @@ was stopped with "down --keep" comes back as it was, on the same port.`,
 	flags := cmd.Flags()
 	flags.IntVar(&cfg.nodes, "nodes", 3, "number of nodes of a new cluster")
 	flags.StringVar(&cfg.kwok, "kwok", "", "path of the kwok program (default: beside localcluster)")
+	flags.BoolVar(&measured, "metrics", false, "serve metrics.k8s.io in a new cluster, by the metrics-server beside localcluster")
 	flags.DurationVar(&cfg.timeout, "timeout", 3*time.Minute, "how long a cluster may take to be ready")
 	flags.BoolVar(&foreground, "foreground", false, "stay until SIGINT or SIGTERM, then remove the clusters")
 	flags.BoolVar(&untilEOF, "until-eof", false, "with --foreground: also end when standard input does, as it does when the program that feeds it dies")
@@ -130,7 +134,7 @@ func listCommand(l *launcher) *cobra.Command {
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(&table, "%s\t%s\t%d\t%d\t%s\n", c.Name, describe(living), c.Port, c.Nodes, c.kubeconfig(admin))
+				fmt.Fprintf(&table, "%s\t%s\t%d\t%d\t%s\n", c.Name, describe(c.parts(), living), c.Port, c.Nodes, c.kubeconfig(admin))
 			}
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 3, ' ', 0)
 			if _, err := io.WriteString(out, table.String()); err != nil {
@@ -143,9 +147,9 @@ func listCommand(l *launcher) *cobra.Command {
 	return cmd
 }
 
-// describe says in a few words which parts are alive.
-func describe(living []string) string {
-	if len(living) == len(partNames) {
+// describe says in a few words which of the parts are alive.
+func describe(parts, living []string) string {
+	if len(living) == len(parts) {
 		return "running"
 	}
 	if len(living) == 0 {

@@ -31,6 +31,7 @@ var users = map[string]pkix.Name{
 	kwok:              {CommonName: "kwok", Organization: []string{"system:masters"}},
 	controllerManager: {CommonName: "system:kube-controller-manager"},
 	schedulerPart:     {CommonName: "system:kube-scheduler"},
+	metricsServer:     {CommonName: "metrics-server", Organization: []string{"system:masters"}},
 }
 
 // keyPair is a certificate with its key, both PEM.
@@ -84,6 +85,11 @@ func (c *cluster) writeKeys(now time.Time) error {
 		"sa.pub":                 accountPublicKey,
 	} {
 		if err := os.WriteFile(c.key(name), content, 0o600); err != nil {
+			return err
+		}
+	}
+	if c.Metrics != nil {
+		if err := c.writeMeasurementKeys(ca); err != nil {
 			return err
 		}
 	}

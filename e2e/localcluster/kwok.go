@@ -17,14 +17,18 @@ import (
 
 // kwokConfig says what KWOK makes of nodes and pods: nodes are Ready, pods are
 // Ready as soon as they are scheduled, those of Jobs complete, deleted ones go.
-func kwokConfig() []byte {
-	return []byte(strings.Join([]string{
+func (c *cluster) kwokConfig() []byte {
+	documents := []string{
 		node.DefaultNodeInit,
 		heartbeat.DefaultNodeHeartbeatWithLease,
 		pod.DefaultPodReady,
 		pod.DefaultPodComplete,
 		pod.DefaultPodDelete,
-	}, "\n---\n"))
+	}
+	if c.Metrics != nil {
+		documents = append(documents, usageConfig()...)
+	}
+	return []byte(strings.Join(documents, "\n---\n"))
 }
 
 // createNodes creates the nodes that the cluster lacks.
@@ -34,7 +38,11 @@ func (c *cluster) createNodes(ctx context.Context, client kubernetes.Interface) 
 		return fmt.Errorf("create nodes: %w", err)
 	}
 	for i := range c.Nodes {
-		_, err := client.CoreV1().Nodes().Create(ctx, newNode(fmt.Sprintf("node-%d", i+1), version.GitVersion), metav1.CreateOptions{})
+		node := newNode(fmt.Sprintf("node-%d", i+1), version.GitVersion)
+		if c.Metrics != nil {
+			node.Annotations[kubeletPathAnnotation] = fmt.Sprintf(kubeletPath, node.Name)
+		}
+		_, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
 		if err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("create nodes: %w", err)
 		}

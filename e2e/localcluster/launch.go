@@ -139,7 +139,7 @@ func (c *cluster) halt(sig syscall.Signal, parts ...string) error {
 
 // haltGently ends the parts in the order in which none misses another.
 func (c *cluster) haltGently() error {
-	for _, parts := range [][]string{{kwok, schedulerPart, controllerManager}, {apiServer}, {etcd}} {
+	for _, parts := range [][]string{{metricsServer, kwok, schedulerPart, controllerManager}, {apiServer}, {etcd}} {
 		if err := c.halt(syscall.SIGTERM, parts...); err != nil {
 			return err
 		}

@@ -147,6 +147,9 @@ func (l *launcher) withPart(ctx context.Context, name, part string, do func(*clu
 	if err != nil {
 		return err
 	}
+	if !slices.Contains(c.parts(), part) {
+		return fmt.Errorf("cluster %q has no %s: it was made without --metrics", name, part)
+	}
 	if err := do(c); err != nil {
 		return fmt.Errorf("cluster %q: %w", name, err)
 	}

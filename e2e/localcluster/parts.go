@@ -11,11 +11,20 @@ const (
 	controllerManager = "kube-controller-manager"
 	schedulerPart     = "kube-scheduler"
 	kwok              = "kwok"
+	metricsServer     = "metrics-server" // of clusters that measure only
 )
 
 // partNames lists the parts in the order in which they start; they stop in the
 // opposite order.
-var partNames = []string{etcd, apiServer, controllerManager, schedulerPart, kwok}
+var partNames = []string{etcd, apiServer, controllerManager, schedulerPart, kwok, metricsServer}
+
+// parts are those of partNames that this cluster has.
+func (c *cluster) parts() []string {
+	if c.Metrics != nil {
+		return partNames
+	}
+	return partNames[:len(partNames)-1]
+}
 
 // part is what to run for one part.
 type part struct {
@@ -36,8 +45,11 @@ const (
 // part says how to run one part of the cluster; self is this program. The parts
 // run in the cluster's folder.
 func (c *cluster) part(name, self string) part {
-	if name == kwok {
+	switch name {
+	case kwok:
 		return part{name: name, program: c.Kwok, args: c.kwokArgs()}
+	case metricsServer:
+		return part{name: name, program: c.Metrics.Server, args: c.metricsServerArgs()}
 	}
 	args := map[string]func() []string{
 		etcd:              c.etcdArgs,
@@ -90,8 +102,8 @@ func (c *cluster) apiServerArgs() []string {
 		"--service-account-key-file=" + c.key("sa.pub"),
 		"--service-account-signing-key-file=" + c.key("sa.key"),
 
-		// The aggregation layer calls endpoints itself: there is no kube-proxy.
-		"--enable-aggregator-routing=true",
+		// There is no kube-proxy: the aggregation layer calls endpoints itself, or a name.
+		"--enable-aggregator-routing=" + strconv.FormatBool(c.Metrics == nil),
 		"--requestheader-client-ca-file=" + c.key("front-proxy-ca.crt"),
 		"--requestheader-allowed-names=" + frontProxyName,
 		"--requestheader-username-headers=X-Remote-User",
@@ -153,11 +165,15 @@ func (c *cluster) schedulerArgs() []string {
 }
 
 func (c *cluster) kwokArgs() []string {
-	return []string{
+	args := []string{
 		"--kubeconfig=" + c.kubeconfig(kwok),
 		"--config=" + c.path("kwok.yaml"),
 		"--manage-all-nodes=true",
 		"--cidr=" + podCIDR,
 		"--node-lease-duration-seconds=40", // as kubelet's
 	}
+	if c.Metrics != nil {
+		args = append(args, c.kubeletArgs()...)
+	}
+	return args
 }

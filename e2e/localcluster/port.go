@@ -11,13 +11,36 @@ import (
 // connections from, so that none of those is in the way when a part starts again.
 const firstPort, portCount = 20000, 10000
 
-// freePort picks a port that nobody listens on and that no other cluster, running
-// or not, has. It begins anywhere: clusters below another root have ports too.
-func freePort(others []*cluster) (int, error) {
+// pickPorts gives the cluster ports that nobody listens on and that no other cluster,
+// running or not, has.
+func (c *cluster) pickPorts(others []*cluster) error {
 	taken := make(map[int]bool, len(others))
 	for _, other := range others {
-		taken[other.Port] = true
+		for _, port := range other.ports() {
+			taken[*port] = true
+		}
 	}
+	for _, port := range c.ports() {
+		var err error
+		if *port, err = freePort(taken); err != nil {
+			return err
+		}
+		taken[*port] = true
+	}
+	return nil
+}
+
+// ports are those that the cluster has to have.
+func (c *cluster) ports() []*int {
+	if c.Metrics == nil {
+		return []*int{&c.Port}
+	}
+	return []*int{&c.Port, &c.Metrics.Port, &c.Metrics.KubeletPort}
+}
+
+// freePort picks a port that is not taken. It begins anywhere: clusters below another
+// root have ports too.
+func freePort(taken map[int]bool) (int, error) {
 	begin := rand.IntN(portCount)
 	for i := range portCount {
 		port := firstPort + (begin+i)%portCount

@@ -24,25 +24,38 @@ var errInterrupted = errors.New("interrupted")
 // upConfig says what a cluster is to be like if it is new, and how long it may
 // take to be ready.
 type upConfig struct {
-	nodes   int
-	kwok    string
-	timeout time.Duration
+	nodes         int
+	kwok          string
+	metricsServer string // program; empty: the cluster does not measure what its nodes use
+	timeout       time.Duration
 }
 
-// resolve checks cfg and makes the path of kwok absolute: kwok will not be started
-// from the folder that we are in.
+// resolve checks cfg and makes the paths of programs absolute: they will not be
+// started from the folder that we are in.
 func (cfg *upConfig) resolve() error {
 	if cfg.nodes < 0 {
 		return fmt.Errorf("--nodes %d: give 0 or more", cfg.nodes)
 	}
-	program, err := exec.LookPath(cfg.kwok)
-	if err == nil {
-		cfg.kwok, err = filepath.Abs(program)
-	}
-	if err != nil {
+	var err error
+	if cfg.kwok, err = find(cfg.kwok); err != nil {
 		return fmt.Errorf("find kwok: %w (build.sh puts it beside localcluster; --kwok says where else it is)", err)
 	}
+	if cfg.metricsServer == "" {
+		return nil
+	}
+	if cfg.metricsServer, err = find(cfg.metricsServer); err != nil {
+		return fmt.Errorf("find metrics-server: %w (build.sh puts it beside localcluster)", err)
+	}
 	return nil
+}
+
+// find returns the absolute path of a program.
+func find(name string) (string, error) {
+	program, err := exec.LookPath(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.Abs(program)
 }
 
 // up makes the cluster run: a new one, one that was stopped, or what is missing of
@@ -89,6 +102,9 @@ func (l *launcher) openOrCreate(ctx context.Context, name string, cfg upConfig) 
 	c, err = open(l.root, name)
 	if errors.Is(err, errNoCluster) {
 		c = &cluster{Name: name, Nodes: cfg.nodes, Kwok: cfg.kwok}
+		if cfg.metricsServer != "" {
+			c.Metrics = &measurement{Server: cfg.metricsServer}
+		}
 		return c, true, create(ctx, l.root, c)
 	}
 	if err != nil {
@@ -96,6 +112,9 @@ func (l *launcher) openOrCreate(ctx context.Context, name string, cfg upConfig) 
 	}
 	if c.Nodes != cfg.nodes {
 		l.sayer(name)("has %d nodes and keeps them: --nodes is for new clusters", c.Nodes)
+	}
+	if (c.Metrics != nil) != (cfg.metricsServer != "") {
+		l.sayer(name)("stays as it is: --metrics is for new clusters")
 	}
 	c.Kwok = cfg.kwok
 	return c, false, c.configure()
@@ -118,7 +137,7 @@ func (b *boot) run(ctx context.Context, living []string) error {
 	if b.client, err = b.newClient(); err != nil {
 		return err
 	}
-	if len(living) == len(partNames) {
+	if len(living) == len(b.parts()) {
 		b.say("runs already, API at https://127.0.0.1:%d", b.Port)
 	} else {
 		b.say("starting, logs in %s", b.path("log"))
@@ -135,7 +154,7 @@ func (b *boot) run(ctx context.Context, living []string) error {
 	if err := b.await(ctx, b.apiReady); err != nil {
 		return err
 	}
-	if len(living) < len(partNames) {
+	if len(living) < len(b.parts()) {
 		b.say("API at https://127.0.0.1:%d ready after %.1fs", b.Port, time.Since(b.began).Seconds())
 	}
 	if err := b.start(ctx, living, controllerManager, schedulerPart, kwok); err != nil {
@@ -144,10 +163,18 @@ func (b *boot) run(ctx context.Context, living []string) error {
 	if err := b.createNodes(ctx, b.client); err != nil {
 		return err
 	}
+	if b.Metrics != nil {
+		if err := b.start(ctx, living, metricsServer); err != nil {
+			return err
+		}
+		if err := b.serveMetrics(ctx, b.client); err != nil {
+			return err
+		}
+	}
 	if err := b.await(ctx, b.usable); err != nil {
 		return err
 	}
-	if len(living) < len(partNames) {
+	if len(living) < len(b.parts()) {
 		b.say("ready after %.1fs, nodes: %d", time.Since(b.began).Seconds(), b.Nodes)
 	}
 	return nil

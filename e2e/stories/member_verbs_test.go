@@ -12,6 +12,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
@@ -28,6 +29,8 @@ var memberVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []st
 	"timed-see":   plain(timedSee),
 	"ready-count": plain(readyCount),
 	"event":       plain(eventSays),
+	"measured":    plain(measured),
+	"never-asked": plain(neverAsked),
 }
 
 // members NAME=MEMBER ... gives the members other names, under which their agents
@@ -142,4 +145,29 @@ func readyCount(ctx context.Context, _ *testscript.TestScript, s *story, args []
 		}
 		return nil
 	})
+}
+
+// measured CLUSTER waits until the cluster says what a node uses.
+func measured(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	return until(ctx, func() error {
+		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": "metrics.k8s.io/v1beta1", "kind": "NodeMetricsList"}}
+		if err := s.Member(args[0]).Client.List(ctx, list); err != nil {
+			return err
+		}
+		if len(list.Items) == 0 {
+			return fmt.Errorf("cluster %q has measured no node", args[0])
+		}
+		return nil
+	})
+}
+
+// never-asked CLUSTER RESOURCE fails when the agent has asked for a resource since mark.
+func neverAsked(_ context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	requests, _, err := s.Member(args[0]).Requests(s.marks[args[0]], true)
+	for _, request := range requests {
+		if request.Resource == args[1] {
+			err = errors.Join(err, fmt.Errorf("the agent of cluster %q asked: %s", args[0], request))
+		}
+	}
+	return err
 }

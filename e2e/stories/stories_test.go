@@ -71,10 +71,7 @@ func setStage(t *testing.T) *stage {
 	if err != nil {
 		t.Fatal(err)
 	}
-	members, err := env.StartMembers(ctx, tools, filepath.Join(dir, "members"), "eu-1", "us-1", "edge-1")
-	if err != nil {
-		t.Fatal(err)
-	}
+	var members []*env.Member
 	t.Cleanup(func() {
 		for _, member := range members {
 			if err := member.Stop(); err != nil {
@@ -82,6 +79,15 @@ func setStage(t *testing.T) *stage {
 			}
 		}
 	})
+	members, err = env.StartMembers(ctx, tools, filepath.Join(dir, "members"), "eu-1", "us-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	edge, err := env.StartMeasuredMember(ctx, tools, filepath.Join(dir, "members"), "edge-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	members = append(members, edge)
 	return &stage{tools: tools, members: members}
 }
 
