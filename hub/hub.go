@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/navarch/navarch/hub/broker"
+	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
@@ -23,6 +24,7 @@ const (
 	DefaultPoll       = time.Minute
 	DefaultListen     = "127.0.0.1:8080"
 	DefaultNATSListen = "0.0.0.0:4222"
+	DefaultSeries     = dashboard.DefaultSeries
 )
 
 // Config is what a hub needs to know. Repository.URL, Data, Identity and Log have
@@ -34,6 +36,7 @@ type Config struct {
 	Listen        string // address of the dashboard, API and metrics; default DefaultListen
 	NATS          NATS
 	WebhookSecret string // empty: no webhooks
+	Series        int    // clusters, and apps, with metrics of their own; default DefaultSeries
 	Version       string
 	Log           *slog.Logger
 }

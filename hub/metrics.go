@@ -27,15 +27,24 @@ func newMetrics() *metrics {
 		announcements: prometheus.NewCounter(prometheus.CounterOpts{Name: "navarch_announcements_total", Help: "Clusters told something new, summed up."}),
 		swept:         prometheus.NewCounter(prometheus.CounterOpts{Name: "navarch_artifacts_swept_total", Help: "Artifacts deleted because nothing refers to them any more."}),
 	}
+	for _, outcome := range []string{accepted, refused} {
+		m.commits.WithLabelValues(outcome) // a rate of what was never counted is not 0
+	}
 	m.registry.MustRegister(m.commits, m.handled, m.announcements, m.swept,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
 
-func (m *metrics) commit(accepted bool, took time.Duration) {
-	outcome := "refused"
-	if accepted {
-		outcome = "accepted"
+// What becomes of a commit.
+const (
+	accepted = "accepted"
+	refused  = "refused"
+)
+
+func (m *metrics) commit(ok bool, took time.Duration) {
+	outcome := refused
+	if ok {
+		outcome = accepted
 	}
 	m.commits.WithLabelValues(outcome).Inc()
 	m.handled.Observe(took.Seconds())

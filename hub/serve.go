@@ -25,6 +25,7 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 		Release: d.Release,
 		Version: c.Version,
 		Metrics: d.metrics.registry,
+		Series:  c.Series,
 		Ready: func() error {
 			if !conn.Connected() {
 				return errors.New("not connected to NATS")

@@ -50,6 +50,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.Data, "data", "/var/lib/navarch", "folder for what can be derived again")
 	flags.StringVar(&c.Identity, "identity", "/etc/navarch/identity", "folder of the hub's keys, made when it is empty: back it up")
 	flags.StringVar(&c.Listen, "listen", hub.DefaultListen, "address of the dashboard, API and metrics")
+	flags.IntVar(&c.Series, "metrics-series", hub.DefaultSeries, "clusters, and apps, with metrics of their own; the others are summed up")
 	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
 	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
 	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")

@@ -25,7 +25,10 @@ type Config struct {
 	Ready   func() error         // why the hub is not ready; default: it is
 	Version string               // of the hub
 	Metrics *prometheus.Registry // where the fleet's metrics are added; default: a registry with those of the process
-	Now     func() time.Time     // default time.Now
+	// Series is how many clusters, and how many apps, have metrics of their own; the
+	// others are summed up as "_other". Default DefaultSeries.
+	Series int
+	Now    func() time.Time // default time.Now
 }
 
 // dashboard is a Config with its defaults, and what the handlers share.
@@ -50,6 +53,9 @@ func New(c Config) http.Handler {
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 		c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	}
+	if c.Series <= 0 {
+		c.Series = DefaultSeries
 	}
 	if c.Now == nil {
 		c.Now = time.Now

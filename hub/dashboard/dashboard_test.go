@@ -9,13 +9,11 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
@@ -165,30 +163,6 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
-	metrics := func(board *view.Board) []string {
-		handler := New(Config{Board: board, Metrics: prometheus.NewPedanticRegistry(), Now: func() time.Time { return noon }})
-		return strings.Split(get(t, handler, "/metrics").Body.String(), "\n")
-	}
-	few := metrics(failingStory())
-	for _, want := range []string{
-		`navarch_cells{health="Failed"} 1`, `navarch_cells{health="Held"} 0`, `navarch_cells{health="Ready"} 8`,
-		`navarch_clusters{health="Failed"} 1`, `navarch_apps{health="Failed"} 1`, "navarch_clusters_connected 3", "navarch_cells_behind 2",
-		"navarch_lag_seconds 12", "navarch_reports_received_total 22", "navarch_heartbeats_received_total 6", "navarch_repository_up 1",
-		`navarch_revision_info{accepted="` + revisionOf("c") + `",latest="` + revisionOf("c") + `"} 1`,
-	} {
-		if !slices.Contains(few, want) {
-			t.Errorf("no %s in\n%s", want, strings.Join(few, "\n"))
-		}
-	}
-	if many := metrics(largeStory()); len(many) != len(few) {
-		t.Errorf("%d lines of metrics for a small fleet and %d for a large one", len(few), len(many))
-	}
-	if held := metrics(holdStory()); !slices.Contains(held, "navarch_commit_held 1") || !slices.Contains(held, "navarch_held_deletions 62") {
-		t.Errorf("the hold does not show in\n%s", strings.Join(held, "\n"))
-	}
-}
-
 func TestWords(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		-time.Minute: "0 s", 999 * time.Millisecond: "0 s", 59 * time.Second: "59 s", time.Minute: "1 min",
@@ -217,7 +191,7 @@ func TestWords(t *testing.T) {
 			t.Errorf("link %q is %q, want %q", address, got, want)
 		}
 	}
-	for quantities, want := range map[string]string{"32Gi": "32Gi", "8": "8", "33554432Ki": "32 GiB", "4063232Ki": "3.9 GiB", "512Ki": "512Ki"} {
+	for quantities, want := range map[string]string{"32Gi": "32 GiB", "8": "8", "41500m": "41.5", "33554432Ki": "32 GiB", "4063232Ki": "3.9 GiB", "512Ki": "512Ki", "no": "no"} {
 		if got := quantity(quantities); got != want {
 			t.Errorf("quantity %q is %q, want %q", quantities, got, want)
 		}

@@ -77,20 +77,21 @@ type clusterPage struct {
 // Managed tells whether Git, or what was announced, names the cluster.
 func (p clusterPage) Managed() bool { return p.InGit || p.Told }
 
-// resource is one quantity that a cluster has.
-type resource struct {
-	Name, Capacity, Allocatable string
+// supply is one quantity that a cluster has, and what is asked and taken of it. What
+// is not known is empty.
+type supply struct {
+	Name, Capacity, Allocatable, Requested, Used string
 }
 
 var resourceWords = map[string]string{"cpu": "CPU", "memory": "Memory", "pods": "Room for pods"}
 
 // Resources returns what the agent says that the cluster has.
-func (p clusterPage) Resources() []resource {
-	var all []resource
+func (p clusterPage) Resources() []supply {
+	var all []supply
 	facts := p.Heartbeat.Facts
 	for _, key := range []string{"cpu", "memory", "pods"} {
 		if capacity := facts.Capacity[key]; capacity != "" {
-			all = append(all, resource{resourceWords[key], capacity, facts.Allocatable[key]})
+			all = append(all, supply{resourceWords[key], capacity, facts.Allocatable[key], facts.Requested[key], facts.Used[key]})
 		}
 	}
 	return all

@@ -6,8 +6,8 @@ import (
 	"github.com/navarch/navarch/hub/view"
 )
 
-// collector gives the fleet as metrics. How many series there are does not depend
-// on the size of the fleet.
+// collector gives the fleet as metrics. How many series there are is bounded, however
+// large the fleet is.
 type collector struct {
 	dashboard *dashboard
 }
@@ -48,6 +48,9 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	send := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}
+	count := func(desc *prometheus.Desc, value float64, labels ...string) {
+		send(desc, prometheus.CounterValue, value, labels...)
+	}
 	gauge := func(desc *prometheus.Desc, value float64, labels ...string) {
 		send(desc, prometheus.GaugeValue, value, labels...)
 	}
@@ -86,8 +89,10 @@ func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 		gauge(fetchedDesc, float64(s.Repository.Fetched.UnixMilli())/1000)
 	}
 	received := c.dashboard.Board.Received()
-	send(reportsDesc, prometheus.CounterValue, float64(received.Reports))
-	send(heartbeatsDesc, prometheus.CounterValue, float64(received.Heartbeats))
+	count(reportsDesc, float64(received.Reports))
+	count(heartbeatsDesc, float64(received.Heartbeats))
+	sendClusters(s, now, c.dashboard.Series, gauge, count)
+	sendApps(s, c.dashboard.Series, gauge)
 	gauge(viewersDesc, float64(c.dashboard.viewers.Load()))
 }
 

@@ -113,14 +113,21 @@ func small() *sketch {
 func (s *sketch) cluster(c fleet.Cluster, nodes int) {
 	s.plan.Definition.Clusters = append(s.plan.Definition.Clusters, c)
 	s.desired[c.Name] = fleet.Desired{}
+	var used map[string]string
+	if c.Provider == "aws" { // one of those that measure
+		used = map[string]string{"cpu": fmt.Sprintf("%dm", nodes*1980), "memory": fmt.Sprintf("%dKi", nodes*17<<20)}
+	}
 	s.beats = append(s.beats, wire.Heartbeat{
 		Version: wire.Version, Cluster: c.Name, Instance: "agent-7c9f", Agent: "v0.1.0", Epoch: 1, Sequence: 4, Revision: revisionOf("b"),
 		Facts: wire.Facts{
 			Kubernetes: "v1.36.3", Nodes: nodes, NodesReady: nodes,
 			Capacity:    map[string]string{"cpu": strconv.Itoa(nodes * 8), "memory": fmt.Sprintf("%dKi", nodes*32<<20), "pods": strconv.Itoa(nodes * 110)},
 			Allocatable: map[string]string{"cpu": strconv.Itoa(nodes*8 - 1), "memory": fmt.Sprintf("%dKi", nodes*31<<20), "pods": strconv.Itoa(nodes * 110)},
+			Requested:   map[string]string{"cpu": fmt.Sprintf("%dm", nodes*5250), "memory": fmt.Sprintf("%dMi", nodes*21<<10), "pods": strconv.Itoa(nodes * 14)},
+			Used:        used,
 			Pods:        map[string]int{"Running": nodes * 14, "Succeeded": 3},
 		},
+		Cost: wire.Cost{CPUSeconds: 12.5, ResidentBytes: 42 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
 	})
 }
 

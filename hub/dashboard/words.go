@@ -2,10 +2,13 @@ package dashboard
 
 import (
 	"html/template"
+	"math"
 	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	"k8s.io/apimachinery/pkg/api/resource"
 
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
@@ -134,20 +137,29 @@ func firstLine(s string) string {
 	return line
 }
 
-// quantity writes a Kubernetes quantity of bytes so that people can read it, and
-// leaves every other as it is.
+// quantity writes a Kubernetes quantity so that people can read it: bytes in the unit
+// that fits, thousandths as fractions. What is no quantity stays as it is.
 func quantity(s string) string {
-	digits, ok := strings.CutSuffix(s, "Ki")
-	kib, err := strconv.ParseFloat(digits, 64)
-	if !ok || err != nil || kib < 1024 {
+	q, err := resource.ParseQuantity(s)
+	if err != nil {
 		return s
 	}
-	for _, unit := range []string{"Mi", "Gi", "Ti"} {
-		if kib /= 1024; kib < 1024 || unit == "Ti" {
-			return strconv.FormatFloat(kib, 'f', decimals(kib), 64) + " " + unit + "B"
-		}
+	n := q.AsApproximateFloat64()
+	if q.Format != resource.BinarySI {
+		return strconv.FormatFloat(math.Round(n*10)/10, 'f', -1, 64)
 	}
-	return s
+	if n < 1<<20 {
+		return s
+	}
+	unit := "KiB"
+	n /= 1 << 10
+	for _, larger := range []string{"MiB", "GiB", "TiB"} {
+		if n < 1<<10 {
+			break
+		}
+		n, unit = n/(1<<10), larger
+	}
+	return strconv.FormatFloat(n, 'f', decimals(n), 64) + " " + unit
 }
 
 func decimals(n float64) int {
