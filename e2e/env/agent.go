@@ -21,6 +21,7 @@ import (
 type Agent struct {
 	*Program
 	Member *Member
+	Listen string // address of its metrics and probes
 	args   []string
 	dir    string
 	path   string
@@ -53,8 +54,9 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{Member: m, dir: dir, path: h.tools.Agent, args: []string{
-		"--config", dir, "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", port),
+	listen := fmt.Sprintf("127.0.0.1:%d", port)
+	a := &Agent{Member: m, Listen: listen, dir: dir, path: h.tools.Agent, args: []string{
+		"--config", dir, "--kubeconfig", kubeconfig, "--listen", listen,
 	}}
 	return a, a.Start()
 }

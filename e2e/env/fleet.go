@@ -25,6 +25,7 @@ type Fleet struct {
 	NATS       *NATS             // nil: the one in the hub
 	Agents     map[string]*Agent // by cluster
 	Second     *Agent            // that stands by; nil: none
+	Prometheus *Prometheus       // nil: none
 	Pushed     gitserver.Pushed  // last
 	dir        string
 }
@@ -128,6 +129,9 @@ func (f *Fleet) Stop() {
 	}
 	if f.NATS != nil {
 		f.NATS.Stop()
+	}
+	if f.Prometheus != nil {
+		f.Prometheus.Stop()
 	}
 	if f.Git != nil {
 		_ = f.Git.Close() // nothing is lost: it is removed with its folder

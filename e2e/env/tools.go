@@ -14,13 +14,16 @@ type Tools struct {
 	Hub, Agent, Navarch string
 	// NATS is the stock nats-server; empty where there is none.
 	NATS string
+	// Prometheus is the stock server; empty where there is none.
+	Prometheus string
 	// Localcluster starts member clusters. Kustomize is the stock tool; empty where
 	// there is none.
 	Localcluster, Kustomize string
 }
 
 // Build builds our own programs into dir and finds the others: localcluster by
-// NAVARCH_LOCALCLUSTER, kustomize by NAVARCH_KUSTOMIZE, as make sets them.
+// NAVARCH_LOCALCLUSTER, kustomize by NAVARCH_KUSTOMIZE and Prometheus by
+// NAVARCH_PROMETHEUS, as make sets them.
 func Build(ctx context.Context, dir string) (Tools, error) {
 	t := Tools{
 		Hub:          filepath.Join(dir, "navarch-hub"),
@@ -29,6 +32,7 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 		NATS:         filepath.Join(dir, "nats-server"),
 		Localcluster: os.Getenv("NAVARCH_LOCALCLUSTER"),
 		Kustomize:    os.Getenv("NAVARCH_KUSTOMIZE"),
+		Prometheus:   os.Getenv("NAVARCH_PROMETHEUS"),
 	}
 	if _, err := os.Stat(t.Localcluster); t.Localcluster == "" || err != nil {
 		return Tools{}, errors.New("there is no localcluster to start members with: run `make members` and set NAVARCH_LOCALCLUSTER, or use make")

@@ -51,14 +51,23 @@ func TestStories(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               s.setup,
 		Cmds:                allVerbs(),
-		Condition:           nil,
+		Condition:           s.condition,
 	})
+}
+
+// condition is what stories may ask for in brackets: prometheus, where there is one.
+func (s *stage) condition(name string) (bool, error) {
+	if name != "prometheus" {
+		return false, fmt.Errorf("no condition %q", name)
+	}
+	return s.tools.Prometheus != "", nil
 }
 
 func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	all := maps.Clone(verbs)
 	maps.Copy(all, memberVerbs)
 	maps.Copy(all, planVerbs)
+	maps.Copy(all, scrapeVerbs)
 	return all
 }
 

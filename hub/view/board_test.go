@@ -207,12 +207,13 @@ func TestSnapshotIsTheSameWhileNothingChanges(t *testing.T) {
 	b.Heartbeat(wire.Heartbeat{Cluster: "eu-1"}, at(0))
 	b.Report(readyReport("eu-1", "shop", "v1"), at(0))
 	first := b.Snapshot(at(1))
-	b.Heartbeat(wire.Heartbeat{Cluster: "eu-1", Time: at(2)}, at(2))
+	restless := wire.Facts{Used: map[string]string{"cpu": "3"}}
+	b.Heartbeat(wire.Heartbeat{Cluster: "eu-1", Time: at(2), Facts: restless, Cost: wire.Cost{Requests: 7}}, at(2))
 	if b.Snapshot(at(3)) != first {
 		t.Error("a heartbeat that says nothing new makes a new snapshot at once")
 	}
 	later := b.Snapshot(at(12))
-	if later == first || !later.Clusters[0].Heard.Equal(at(2)) {
+	if later == first || !later.Clusters[0].Heard.Equal(at(2)) || later.Clusters[0].Heartbeat.Facts.Used["cpu"] != "3" {
 		t.Error("when the agent was last heard is never brought up to date")
 	}
 	if b.Snapshot(at(31)) != later {
