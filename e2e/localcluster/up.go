@@ -113,8 +113,11 @@ func (l *launcher) openOrCreate(ctx context.Context, name string, cfg upConfig) 
 	if c.Nodes != cfg.nodes {
 		l.sayer(name)("has %d nodes and keeps them: --nodes is for new clusters", c.Nodes)
 	}
-	if (c.Metrics != nil) != (cfg.metricsServer != "") {
-		l.sayer(name)("stays as it is: --metrics is for new clusters")
+	switch measures := c.Metrics != nil; {
+	case measures != (cfg.metricsServer != ""):
+		l.sayer(name)("goes on as it was made: --metrics is for new clusters")
+	case measures:
+		c.Metrics.Server = cfg.metricsServer
 	}
 	c.Kwok = cfg.kwok
 	return c, false, c.configure()

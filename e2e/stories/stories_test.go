@@ -14,6 +14,7 @@ import (
 
 	"github.com/go-logr/logr"
 	"github.com/rogpeppe/go-internal/testscript"
+	"golang.org/x/sync/errgroup"
 	"sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/navarch/navarch/e2e/env"
@@ -88,16 +89,31 @@ func setStage(t *testing.T) *stage {
 			}
 		}
 	})
-	members, err = env.StartMembers(ctx, tools, filepath.Join(dir, "members"), "eu-1", "us-1")
+	members, err = startMembers(ctx, tools, filepath.Join(dir, "members"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	edge, err := env.StartMeasuredMember(ctx, tools, filepath.Join(dir, "members"), "edge-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	members = append(members, edge)
 	return &stage{tools: tools, members: members}
+}
+
+// startMembers starts two clusters, and a third that measures what its nodes use. It
+// returns those that were started also with an error.
+func startMembers(ctx context.Context, tools env.Tools, dir string) (members []*env.Member, err error) {
+	var edge *env.Member
+	var group errgroup.Group
+	group.Go(func() (err error) {
+		members, err = env.StartMembers(ctx, tools, dir, "eu-1", "us-1")
+		return err
+	})
+	group.Go(func() (err error) {
+		edge, err = env.StartMeasuredMember(ctx, tools, dir, "edge-1")
+		return err
+	})
+	err = group.Wait()
+	if edge != nil {
+		members = append(members, edge)
+	}
+	return members, err
 }
 
 // setup gives a story a fleet of its own: a repository, a hub and three agents on
