@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -75,7 +76,7 @@ func (p *Prometheus) Query(ctx context.Context, expression string) ([]Sample, er
 	if err := p.ask(ctx, "query", expression, &answer); err != nil {
 		return nil, err
 	}
-	if notes := append(answer.Warnings, answer.Infos...); len(notes) > 0 {
+	if notes := slices.Concat(answer.Warnings, answer.Infos); len(notes) > 0 {
 		return nil, fmt.Errorf("query %q: %s", expression, strings.Join(notes, "; "))
 	}
 	var samples []Sample
