@@ -35,15 +35,15 @@ func newMetrics() *metrics {
 		repairs:  prometheus.NewCounter(prometheus.CounterOpts{Name: repairedTotal, Help: "Objects applied again because somebody changed or deleted them."}),
 		failures: prometheus.NewCounter(prometheus.CounterOpts{Name: failuresTotal, Help: "Attempts at an app that did not succeed."}),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{Name: requestsTotal, Help: "Requests to the cluster's API server, beginnings of watches among them."}, []string{"method", "code"}),
-		working:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "navarch_agent_work", Help: "Apps that are worked on now, those that wait for a dependency among them, by what is done: apply, repair or remove."}, []string{"work"}),
+		working:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "navarch_agent_work", Help: "Apps that are worked on now, those that wait for a dependency among them, by what is done: apply, repair, look or remove."}, []string{"work"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "navarch_agent_work_duration_seconds", Help: "How long one app was worked on, with its wait for dependencies, by what was done: apply, repair or remove.",
+			Name: "navarch_agent_work_duration_seconds", Help: "How long one app was worked on, with its wait for dependencies, by what was done: apply, repair, look or remove.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300},
 		}, []string{"work"}),
 	}
-	for _, k := range []workKind{applies, mends, removes} {
-		m.working.WithLabelValues(k.String())
-		m.took.WithLabelValues(k.String())
+	for _, word := range workKinds {
+		m.working.WithLabelValues(word)
+		m.took.WithLabelValues(word)
 	}
 	m.told.MustRegister(m.objects, m.repairs, m.failures, m.requests, collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.registry.MustRegister(m.working, m.took, collectors.NewGoCollector())
@@ -87,11 +87,12 @@ func (m *metrics) repaired(objects int) { m.repairs.Add(float64(objects)) }
 // work counts a piece of work while it is done. Call the function that it returns at
 // the end.
 func (m *metrics) work(kind workKind) (end func()) {
-	began, working := time.Now(), m.working.WithLabelValues(kind.String())
+	began, word := time.Now(), workKinds[kind]
+	working := m.working.WithLabelValues(word)
 	working.Inc()
 	return func() {
 		working.Dec()
-		m.took.WithLabelValues(kind.String()).Observe(time.Since(began).Seconds())
+		m.took.WithLabelValues(word).Observe(time.Since(began).Seconds())
 	}
 }
 

@@ -12,28 +12,18 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/rest"
 
 	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
 )
 
-// working is a state of an agent that leads, has apps and is not connected.
-func working(t *testing.T) (*metrics, *state) {
-	t.Helper()
+// working is a state of an agent that leads, follows no kind yet and is not connected.
+func working() (*metrics, *state) {
 	m, s := newMetrics(), &state{}
 	m.registry.MustRegister(s)
-	watcher, err := observe.NewWatcher(t.Context(), observe.WatcherConfig{
-		REST: &rest.Config{Host: "http://127.0.0.1:1"}, Label: "navarch.dev/app",
-		Owned: func(metav1.Object) string { return "" }, Log: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
 	s.leading.Store(true)
-	s.watcher.Store(watcher)
+	s.watcher.Store(&observe.Watcher{})
 	s.reports.Store(newReporter(nil, slog.New(slog.DiscardHandler)))
 	return m, s
 }
@@ -41,7 +31,7 @@ func working(t *testing.T) (*metrics, *state) {
 // TestMetrics: apps are counted by their state, removed ones not; work while it is
 // done, and afterwards how long it took.
 func TestMetrics(t *testing.T) {
-	m, s := working(t)
+	m, s := working()
 	for app, r := range map[string]wire.Report{
 		"a": {Conditions: []wire.Condition{{Type: wire.Ready, Status: "True"}}},
 		"b": {Conditions: []wire.Condition{{Type: wire.Ready, Status: "False"}, {Type: wire.Stalled, Status: "True"}}},
@@ -73,9 +63,10 @@ navarch_agent_reports_unsent 6
 # HELP navarch_agent_watched_kinds Kinds of objects that are watched because apps have some.
 # TYPE navarch_agent_watched_kinds gauge
 navarch_agent_watched_kinds 0
-# HELP navarch_agent_work Apps that are worked on now, those that wait for a dependency among them, by what is done: apply, repair or remove.
+# HELP navarch_agent_work Apps that are worked on now, those that wait for a dependency among them, by what is done: apply, repair, look or remove.
 # TYPE navarch_agent_work gauge
 navarch_agent_work{work="apply"} 0
+navarch_agent_work{work="look"} 0
 navarch_agent_work{work="remove"} 0
 navarch_agent_work{work="repair"} 1
 `
@@ -126,7 +117,7 @@ func TestCost(t *testing.T) {
 // TestMetricsAreWellNamed asks Prometheus' own linter, and whether the documentation
 // names every metric.
 func TestMetricsAreWellNamed(t *testing.T) {
-	m, _ := working(t)
+	m, _ := working()
 	m.requests.WithLabelValues("GET", "200").Inc()
 	gatherer := prometheus.Gatherers{m.told, m.registry}
 	problems, err := testutil.GatherAndLint(gatherer)

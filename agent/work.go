@@ -25,7 +25,8 @@ const (
 	removes                 // takes an app out
 )
 
-func (k workKind) String() string { return [...]string{"apply", "repair", "remove"}[k] }
+// workKinds says every kind in one word.
+var workKinds = map[workKind]string{applies: "apply", mends: "repair", looks: "look", removes: "remove"}
 
 // work is one thing that is being done for one app. Its result comes back on the
 // reconciler's channel, exactly once.

@@ -28,9 +28,9 @@ var memberVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []st
 	"restore":     plain(restore),
 	"timed-see":   plain(timedSee),
 	"ready-count": plain(readyCount),
-	"event":       plain(eventSays),
 	"measured":    plain(measured),
 	"never-asked": plain(neverAsked),
+	"event":       plain(eventSays),
 }
 
 // members NAME=MEMBER ... gives the members other names, under which their agents
