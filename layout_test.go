@@ -26,6 +26,7 @@ var mayImport = map[string][]string{
 	"wire":              {"fleet"},
 	"wire/natsconn":     {"fleet", "wire"},
 	"manifests":         {},
+	"profile":           {},
 	"hub":               {"fleet", "overlays", "wire", "wire/natsconn", "hub/artifacts", "hub/broker", "hub/compile", "hub/dashboard", "hub/enrol", "hub/repo", "hub/view"},
 	"hub/artifacts":     {"fleet", "wire", "wire/natsconn"},
 	"hub/broker":        {"fleet", "wire"},
@@ -38,8 +39,8 @@ var mayImport = map[string][]string{
 	"agent/apply":       {"fleet", "overlays", "wire"},
 	"agent/fetch":       {"fleet", "overlays", "wire", "wire/natsconn"},
 	"agent/observe":     {"fleet", "wire"},
-	"cmd/hub":           {"hub", "hub/enrol"},
-	"cmd/agent":         {"agent", "fleet"},
+	"cmd/hub":           {"hub", "hub/enrol", "profile"},
+	"cmd/agent":         {"agent", "fleet", "profile"},
 	"cmd/navarch":       {"fleet", "overlays", "manifests", "wire", "hub/compile", "hub/enrol", "hub/repo"},
 	"e2e/env":           nil, // stands outside: it may import everything
 	"e2e/stories":       nil,

@@ -21,6 +21,7 @@ import (
 
 	"github.com/navarch/navarch/agent"
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/profile"
 )
 
 // version is set by the linker.
@@ -54,6 +55,7 @@ func parse(args []string) (agent.Config, error) {
 	flags.StringVar(&c.Identity, "identity", "", "name of this agent among those of the cluster; default the host's name")
 	flags.StringVar(&c.Cache, "cache", "", "folder that keeps content for a start without the hub; default: memory only")
 	flags.StringVar(&c.Listen, "listen", ":8081", "address of metrics and probes; empty: none")
+	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return c, err

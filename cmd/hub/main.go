@@ -14,6 +14,7 @@ import (
 	"syscall"
 
 	"github.com/navarch/navarch/hub"
+	"github.com/navarch/navarch/profile"
 )
 
 // version is set by the linker.
@@ -55,6 +56,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
 	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
+	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return hub.Config{}, err

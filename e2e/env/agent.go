@@ -22,6 +22,7 @@ type Agent struct {
 	*Program
 	Member *Member
 	Listen string // address of its metrics and probes
+	Pprof  string // URL of its profiles; empty: it serves none
 	args   []string
 	dir    string
 	path   string
@@ -47,7 +48,7 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 		return nil, err
 	}
 	kubeconfig := filepath.Join(dir, "kubeconfig")
-	if err := m.kubeconfigAs(ctx, "navarch-system", "navarch-agent", kubeconfig); err != nil {
+	if err := m.KubeconfigAs(ctx, "navarch-system", "navarch-agent", kubeconfig); err != nil {
 		return nil, err
 	}
 	port, err := freePort()
@@ -58,6 +59,13 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	a := &Agent{Member: m, Listen: listen, dir: dir, path: h.tools.Agent, args: []string{
 		"--config", dir, "--kubeconfig", kubeconfig, "--listen", listen,
 	}}
+	if h.Pprof != "" {
+		var flags []string
+		if a.Pprof, flags, err = pprof(); err != nil {
+			return nil, err
+		}
+		a.args = append(a.args, flags...)
+	}
 	return a, a.Start()
 }
 

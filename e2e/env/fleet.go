@@ -36,6 +36,7 @@ type FleetConfig struct {
 	Members []*Member
 	Dir     string
 	HubArgs []string // further flags of navarch-hub
+	Pprof   bool     // the hub and its agents serve profiles
 }
 
 // StartFleet starts everything but the members, which run already. The repository
@@ -61,6 +62,11 @@ func StartFleet(ctx context.Context, c FleetConfig) (_ *Fleet, err error) {
 	}
 	if f.Hub, err = NewHub(c.Tools, c.Dir, f.Repository, c.HubArgs...); err != nil {
 		return nil, err
+	}
+	if c.Pprof {
+		if err := f.Hub.ServeProfiles(); err != nil {
+			return nil, err
+		}
 	}
 	f.Git.Announce(f.Hub.Webhook(), WebhookSecret)
 	if err := f.Hub.Start(ctx); err != nil {

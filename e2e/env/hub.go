@@ -21,6 +21,7 @@ type Hub struct {
 	URL      string // of the dashboard
 	NATSURL  string
 	NATSCA   string // file; empty: the hub's own authority
+	Pprof    string // URL of its profiles; empty: neither it nor its agents serve any
 	Data     string // folder that may be lost
 	Identity string // folder that must not be
 	tools    Tools
@@ -140,4 +141,22 @@ func (h *Hub) call(ctx context.Context, method, path string, body []byte) ([]byt
 		err = fmt.Errorf("%s %s: %s: %s", method, path, response.Status, bytes.TrimSpace(content))
 	}
 	return content, err
+}
+
+// ServeProfiles makes the hub, and the agents that are installed from then on, serve
+// profiles when they start.
+func (h *Hub) ServeProfiles() error {
+	url, flags, err := pprof()
+	h.Pprof, h.args = url, append(h.args, flags...)
+	return err
+}
+
+// pprof returns a URL for a program to serve profiles at, and the flags that make it.
+func pprof() (url string, flags []string, err error) {
+	port, err := freePort()
+	if err != nil {
+		return "", nil, err
+	}
+	address := fmt.Sprintf("127.0.0.1:%d", port)
+	return "http://" + address + "/debug/pprof/", []string{"--pprof", address}, nil
 }

@@ -178,9 +178,9 @@ func (m *Member) Forget(ctx context.Context) error {
 	return until(ctx, func() error { return m.Orphans(ctx) })
 }
 
-// kubeconfigAs writes a kubeconfig that acts as a ServiceAccount of the cluster for
+// KubeconfigAs writes a kubeconfig that acts as a ServiceAccount of the cluster for
 // a day.
-func (m *Member) kubeconfigAs(ctx context.Context, namespace, account, file string) error {
+func (m *Member) KubeconfigAs(ctx context.Context, namespace, account, file string) error {
 	clients, err := kubernetes.NewForConfig(m.Config)
 	if err != nil {
 		return err
