@@ -54,13 +54,11 @@ type patch struct {
 func patches(names []string, mark string) ([]patch, error) {
 	var all []patch
 	for _, name := range names {
-		decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(objectsYAML(name, mark)), 4096)
-		for kind := range kinds {
-			object := &unstructured.Unstructured{}
-			if err := decoder.Decode(object); err != nil {
-				return nil, err
-			}
-			object.SetNamespace(floorNamespace)
+		objects, err := objectsOf(name, mark, floorNamespace)
+		if err != nil {
+			return nil, err
+		}
+		for kind, object := range objects {
 			body, err := json.Marshal(object)
 			if err != nil {
 				return nil, err
@@ -69,6 +67,21 @@ func patches(names []string, mark string) ([]patch, error) {
 		}
 	}
 	return all, nil
+}
+
+// objectsOf returns the objects of an app, in the order of kinds.
+func objectsOf(name, mark, namespace string) ([]*unstructured.Unstructured, error) {
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(objectsYAML(name, mark)), 4096)
+	var objects []*unstructured.Unstructured
+	for range kinds {
+		object := &unstructured.Unstructured{}
+		if err := decoder.Decode(object); err != nil {
+			return nil, err
+		}
+		object.SetNamespace(namespace)
+		objects = append(objects, object)
+	}
+	return objects, nil
 }
 
 // floor sends the patches to every member at once and returns how long it took

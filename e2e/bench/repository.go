@@ -1,37 +1,45 @@
 package main
 
-import "fmt"
+import (
+	"fmt"
 
-// apps is how many apps the measured fleet has. Each is a ServiceAccount, a
-// Service, a Deployment without replicas and an Ingress.
-const apps = 100
+	"github.com/navarch/navarch/e2e/env"
+)
 
-// fleetFiles returns the fleet's files: three clusters and its apps, all at mark.
-func fleetFiles(mark string) map[string]string {
+// fleetFiles returns the files of a fleet of these members without apps.
+func fleetFiles(members []*env.Member) map[string]string {
 	files := map[string]string{
 		"README.md": "# Measured\n",
 		"fleet.yaml": "apiVersion: fleet.navarch.dev/v1alpha1\nkind: Fleet\n" +
 			"spec: {deletionBudget: {objects: 100%}}\n",
 	}
-	for _, name := range memberNames {
-		files["clusters/"+name+".yaml"] = "apiVersion: fleet.navarch.dev/v1alpha1\nkind: Cluster\nmetadata: {name: " + name + "}\n"
-	}
-	for i := range apps {
-		name := appName(i)
-		files["apps/"+name+"/app.yaml"] = fmt.Sprintf(`apiVersion: fleet.navarch.dev/v1alpha1
-kind: App
-metadata: {name: %s, namespace: %s}
-spec: {source: {path: base}}
-`, name, namespace)
-		files["apps/"+name+"/base/kustomization.yaml"] = "resources: [objects.yaml]\n"
-		files["apps/"+name+"/base/objects.yaml"] = objectsYAML(name, mark)
+	for _, m := range members {
+		files["clusters/"+m.Name+".yaml"] = "apiVersion: fleet.navarch.dev/v1alpha1\nkind: Cluster\nmetadata: {name: " + m.Name + "}\n"
 	}
 	return files
 }
 
+// appFiles adds the files of an app, all but its objects.
+func appFiles(files map[string]string, name string) {
+	files["apps/"+name+"/app.yaml"] = fmt.Sprintf(`apiVersion: fleet.navarch.dev/v1alpha1
+kind: App
+metadata: {name: %s, namespace: %s}
+spec: {source: {path: base}}
+`, name, namespace)
+	files["apps/"+name+"/base/kustomization.yaml"] = "resources: [objects.yaml]\n"
+}
+
+// namespace is where the measured apps are. The floor and the rival have their own.
+const (
+	namespace      = "measured"
+	floorNamespace = "floor"
+	rivalNamespace = "rival"
+)
+
 func appName(i int) string { return fmt.Sprintf("app-%03d", i) }
 
-// objectsYAML returns the four objects of an app. The mark changes all of them.
+// objectsYAML returns the four objects of an app: a ServiceAccount, a Service, a
+// Deployment without replicas and an Ingress. The mark changes all of them.
 func objectsYAML(name, mark string) string {
 	return fmt.Sprintf(`apiVersion: v1
 kind: ServiceAccount

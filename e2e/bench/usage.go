@@ -10,8 +10,8 @@ import (
 
 // usage is what a process has cost since it started.
 type usage struct {
-	cpu  float64 // seconds, user and system
-	peak float64 // resident, MiB
+	cpu            float64 // seconds, user and system
+	resident, peak float64 // MiB
 }
 
 // usageOf reads what a process has cost so far from /proc.
@@ -39,12 +39,18 @@ func usageOf(pid int) (usage, error) {
 		return usage{}, err
 	}
 	for line := range strings.Lines(string(status)) {
-		if rest, ok := strings.CutPrefix(line, "VmHWM:"); ok {
-			kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
-			if err != nil {
-				return usage{}, err
-			}
+		name, rest, _ := strings.Cut(line, ":")
+		if name != "VmHWM" && name != "VmRSS" {
+			continue
+		}
+		kib, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 64)
+		if err != nil {
+			return usage{}, err
+		}
+		if name == "VmHWM" {
 			u.peak = kib / 1024
+		} else {
+			u.resident = kib / 1024
 		}
 	}
 	return u, nil
