@@ -17,9 +17,11 @@ import (
 )
 
 const (
-	// flushAfter is how long the outcome of applying may wait to be written into the
-	// inventory. An agent that dies before has to apply those apps again.
+	// flushAfter is how long after the last outcome of applying the outcomes are written
+	// into the inventory, and flushMost how long one waits at most. An agent that dies
+	// before has to apply those apps again.
 	flushAfter = 500 * time.Millisecond
+	flushMost  = 5 * time.Second
 	retryFirst = time.Second
 	retryMost  = time.Minute
 	// lingering is how often to look at objects that take their time to go.
@@ -42,6 +44,7 @@ type reconciler struct {
 	targets chan fetch.Target
 	results chan result
 	flushAt time.Time // zero: nothing to write
+	flushBy time.Time // when it is to be written at the latest
 }
 
 func newReconciler(c Config, h *hands, reports *reporter, e *events, m *metrics) *reconciler {
@@ -268,6 +271,9 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	if !r.known || a.work != nil || now.Before(a.retryAt) {
 		return nil
 	}
+	if a.current() && !a.leaving && a.failure == nil && len(a.drifted) == 0 {
+		return nil // as nearly every app is, whenever anything happens to one
+	}
 	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
@@ -421,8 +427,12 @@ func (r *reconciler) drop(a *app) {
 }
 
 func (r *reconciler) flushSoon() {
+	now := time.Now()
 	if r.flushAt.IsZero() {
-		r.flushAt = time.Now().Add(flushAfter)
+		r.flushBy = now.Add(flushMost)
+	}
+	if r.flushAt = now.Add(flushAfter); r.flushAt.After(r.flushBy) {
+		r.flushAt = r.flushBy
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -61,7 +62,8 @@ func (r Record) IDs() []fleet.ObjectID {
 // Inventory is what the agent has put into the cluster, app by app. Only what it
 // names is ever pruned. It lives in ConfigMaps, which are written by as few
 // requests as come together: while one write is on its way, others wait and share
-// the next. It is for any number of goroutines.
+// the next, which does not begin until the API server has had time for something
+// else. It is for any number of goroutines.
 type Inventory struct {
 	maps corev1client.ConfigMapInterface
 
@@ -69,13 +71,24 @@ type Inventory struct {
 	records map[fleet.AppName]Record
 	kept    [shards]document
 	dirty   [shards]bool
-	flight  *flight // the write that is on its way; nil when none is
-	next    *flight // the one that waits for it
+	unsaved map[fleet.AppName]int // how often each has reserved objects that no write has brought yet
+	flying  bool                  // writes are being made
+	flight  *flight               // the write that is on its way; nil when none is
+	next    *flight               // the one that comes after it
+	rested  time.Time             // when the next write may begin
 
 	accepted      wire.Announcement // see Accept
 	acceptedMap   document
 	acceptedDirty bool
 }
+
+// A large inventory costs the API server more to write than the objects of an app, and
+// in a large change there is always something to write. So writes take a ninth of the
+// time, or more where they would otherwise rest for longer than restMost.
+const (
+	restTimes = 8
+	restMost  = time.Second
+)
 
 // flight is one write of all dirty shards that several callers wait for.
 type flight struct {
@@ -91,7 +104,7 @@ func OpenInventory(ctx context.Context, config *rest.Config, namespace string) (
 	if err != nil {
 		return nil, err
 	}
-	i := &Inventory{maps: clients.CoreV1().ConfigMaps(namespace), records: map[fleet.AppName]Record{}}
+	i := &Inventory{maps: clients.CoreV1().ConfigMaps(namespace), records: map[fleet.AppName]Record{}, unsaved: map[fleet.AppName]int{}}
 	for shard := range shards {
 		kept, err := i.maps.Get(ctx, shardName(shard), metav1.GetOptions{})
 		if apierrors.IsNotFound(err) {
@@ -150,14 +163,16 @@ func (i *Inventory) Reserve(ctx context.Context, app fleet.AppName, ids []fleet.
 			items = append(items, Item{ObjectID: id})
 		}
 	}
-	nothingNew := known && len(items) == len(record.Objects) && !i.dirty[shardOf(app)]
+	if !known || len(items) > len(record.Objects) {
+		i.unsaved[app]++
+		i.dirty[shardOf(app)] = true
+	}
 	record.Objects, record.Partial = sorted(items), true
 	i.records[app] = record
-	if nothingNew {
+	if i.unsaved[app] == 0 {
 		i.mu.Unlock()
 		return nil
 	}
-	i.dirty[shardOf(app)] = true
 	i.mu.Unlock()
 	return i.Flush(ctx)
 }
@@ -177,6 +192,7 @@ func (i *Inventory) Forget(app fleet.AppName) {
 	defer i.mu.Unlock()
 	if _, known := i.records[app]; known {
 		delete(i.records, app)
+		delete(i.unsaved, app)
 		i.dirty[shardOf(app)] = true
 	}
 }
@@ -192,8 +208,9 @@ func (i *Inventory) Flush(ctx context.Context) error {
 		i.next = &flight{done: make(chan struct{})}
 	}
 	mine := i.next
-	if i.flight == nil {
-		i.depart(ctx)
+	if !i.flying {
+		i.flying = true
+		go i.fly(context.WithoutCancel(ctx))
 	}
 	i.mu.Unlock()
 	select {
@@ -204,34 +221,47 @@ func (i *Inventory) Flush(ctx context.Context) error {
 	}
 }
 
-// depart begins the next write. The caller holds the lock.
-func (i *Inventory) depart(ctx context.Context) {
-	i.flight, i.next = i.next, nil
-	now, dirty := i.flight, i.dirty
+// fly makes one write after the other until nobody waits for another.
+func (i *Inventory) fly(ctx context.Context) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for i.next != nil {
+		rest := time.Until(i.rested)
+		i.mu.Unlock()
+		<-time.After(rest)
+		i.mu.Lock()
+		i.flight, i.next = i.next, nil
+		i.depart(ctx, i.flight)
+		i.flight = nil
+	}
+	i.flying = false
+}
+
+// depart makes one write. The caller holds the lock, which is let go meanwhile.
+func (i *Inventory) depart(ctx context.Context, now *flight) {
+	dirty, saves := i.dirty, maps.Clone(i.unsaved)
 	i.dirty = [shards]bool{}
 	wanted := i.content(dirty)
 	accepting, accepted := i.acceptedDirty, i.accepted
 	i.acceptedDirty = false
-	go func() {
-		ctx := context.WithoutCancel(ctx)
-		now.err = i.write(ctx, wanted)
-		if accepting && now.err == nil {
-			now.err = i.writeAccepted(ctx, accepted)
+	i.mu.Unlock()
+	begun := time.Now()
+	now.err = i.write(ctx, wanted)
+	if accepting && now.err == nil {
+		now.err = i.writeAccepted(ctx, accepted)
+	}
+	i.mu.Lock()
+	ended := time.Now()
+	i.rested = ended.Add(min(restMost, restTimes*ended.Sub(begun)))
+	if now.err == nil {
+		maps.DeleteFunc(i.unsaved, func(app fleet.AppName, times int) bool { return saves[app] == times })
+	} else {
+		i.acceptedDirty = i.acceptedDirty || accepting
+		for shard := range dirty {
+			i.dirty[shard] = i.dirty[shard] || dirty[shard]
 		}
-		i.mu.Lock()
-		defer i.mu.Unlock()
-		if now.err != nil {
-			i.acceptedDirty = i.acceptedDirty || accepting
-			for shard := range dirty {
-				i.dirty[shard] = i.dirty[shard] || dirty[shard]
-			}
-		}
-		close(now.done)
-		i.flight = nil
-		if i.next != nil {
-			i.depart(ctx)
-		}
-	}()
+	}
+	close(now.done)
 }
 
 // content encodes the dirty shards. The caller holds the lock.

@@ -38,11 +38,11 @@ func NewCache(dir string) (*Cache, error) {
 			return nil, fmt.Errorf("make the cache folder: %w (the agent runs without one when --cache is empty)", err)
 		}
 	}
-	writer, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20))
+	writer, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}
-	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContent))
+	reader, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxContent), zstd.WithDecoderLowmem(true))
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +85,7 @@ func (c *Cache) Get(digest fleet.Digest) ([]byte, bool) {
 // Put keeps content under its digest. It fails when the folder takes nothing more;
 // nothing is half kept.
 func (c *Cache) Put(digest fleet.Digest, content []byte) error {
-	packed := c.writer.EncodeAll(content, nil)
+	packed := bytes.Clone(c.writer.EncodeAll(content, nil)) // what is encoded to has room for more
 	if c.dir != "" {
 		draft := c.file(digest) + ".new"
 		if err := os.WriteFile(draft, packed, 0o600); err != nil {

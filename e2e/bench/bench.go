@@ -25,6 +25,7 @@ type bench struct {
 	names    []string
 	mark     int // counts up, so that no round looks like another
 	meter    meter
+	profiled *profiled // CPU, in this scenario; nil: not yet
 	results  []measurement
 }
 
@@ -102,7 +103,6 @@ func (b *bench) measure(ctx context.Context, name string, quiet time.Duration, s
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	profiled := b.profile(ctx, name)
 	if err := scenario(ctx, &m); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (b *bench) measure(ctx context.Context, name string, quiet time.Duration, s
 		return err
 	}
 	m.cost(before, after)
-	if err := profiled(); err != nil {
+	if err := b.profileHeap(ctx, name); err != nil {
 		return err
 	}
 	b.results = append(b.results, m)

@@ -49,11 +49,12 @@ func (b *bench) change(ctx context.Context, name string, rounds int, names func(
 			for _, name := range names {
 				files["apps/"+name+"/base/objects.yaml"] = objectsYAML(name, mark)
 			}
-			_, err := b.meter.leaveOut(func() error {
+			api, err := b.meter.leaveOut(func() error {
 				t, err := b.floor(ctx, names, mark)
 				floor = append(floor, t)
 				return err
 			})
+			m.FloorAPI += api
 			if err != nil {
 				return err
 			}
@@ -64,6 +65,7 @@ func (b *bench) change(ctx context.Context, name string, rounds int, names func(
 				}
 				rival = append(rival, t)
 			}
+			b.profileCPU(ctx, name)
 			t, err := b.deploy(ctx, files, names, mark)
 			if err != nil {
 				return err
@@ -84,7 +86,7 @@ func (b *bench) change(ctx context.Context, name string, rounds int, names func(
 // changeNothing commits what no app is made of.
 func (b *bench) changeNothing(ctx context.Context) error {
 	return b.measure(ctx, "README changed", quiet, func(ctx context.Context, m *measurement) error {
-		m.N, m.Asked = 1, map[string]int{}
+		m.N, m.still = 1, true
 		pushed, err := b.fleet.Work.Publish(ctx, "say more", map[string]string{"README.md": "# Measured again\n"})
 		b.fleet.Pushed = pushed
 		return err

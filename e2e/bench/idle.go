@@ -24,7 +24,7 @@ func (b *bench) idle(ctx context.Context, name string) error {
 		return err
 	}
 	return b.measure(ctx, name, quiet, func(ctx context.Context, m *measurement) error {
-		m.N, m.Asked = 1, map[string]int{}
+		m.N, m.still = 1, true
 		before, err := b.meter.read()
 		if err != nil {
 			return err

@@ -20,6 +20,7 @@ type measurement struct {
 	HubCPU   float64        `json:"hub_cpu_s"`
 	AgentCPU float64        `json:"agent_cpu_s"`     // of all agents; of a rival, its own
 	APICPU   float64        `json:"apiserver_cpu_s"` // of all API servers, that for the floor left out
+	FloorAPI float64        `json:"floor_apiserver_cpu_s"`
 	HubNow   float64        `json:"hub_rss_mib"`
 	HubPeak  float64        `json:"hub_peak_mib"`  // so far
 	AgentNow float64        `json:"agent_rss_mib"` // of the largest
@@ -28,7 +29,8 @@ type measurement struct {
 	Writes   int            `json:"api_writes"`         // by all agents, or by the rival; not to Leases
 	Reads    int            `json:"api_reads"`          // the same; without watches
 	DryRuns  int            `json:"api_dry_runs"`       // of the reads
-	Asked    map[string]int `json:"asked,omitempty"`    // what was asked, where it should have been nothing
+	Asked    map[string]int `json:"asked,omitempty"`    // by all agents
+	still    bool           // nothing should have been asked
 }
 
 func (m *measurement) times(took, floor []time.Duration) {
@@ -44,9 +46,7 @@ func (m *measurement) cost(before, after costs) {
 	m.HubCPU, m.AgentCPU, m.APICPU = after.hub.cpu-before.hub.cpu, after.agents.cpu-before.agents.cpu, after.api-before.api
 	m.HubNow, m.HubPeak, m.AgentNow, m.Agent = after.hub.resident, after.hub.peak, after.agents.resident, after.agents.peak
 	m.Writes, m.Reads = count(after.writes)-count(before.writes), count(after.reads)-count(before.reads)
-	if m.Asked == nil {
-		return
-	}
+	m.Asked = map[string]int{}
 	for _, asked := range []struct{ before, after map[string]int }{{before.writes, after.writes}, {before.reads, after.reads}} {
 		for what, times := range asked.after {
 			if more := times - asked.before[what]; more > 0 {
@@ -74,13 +74,16 @@ func (m measurement) summary() string {
 func table(results []measurement) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', tabwriter.AlignRight)
-	_, _ = fmt.Fprintln(w, "scenario\tn\tp50 ms\tp95 ms\tfloor ms\tratio\thub CPU s\tagents CPU s\tAPI servers CPU s\thub MiB\tpeak\tagent MiB\tpeak\t% of a core\twrites\treads\tdry runs\t")
+	_, _ = fmt.Fprintln(w, "scenario\tn\tp50 ms\tp95 ms\tfloor ms\tratio\thub CPU s\tagents CPU s\tAPI servers CPU s\tfor the floor\thub MiB\tpeak\tagent MiB\tpeak\t% of a core\twrites\treads\tdry runs\t")
 	for _, m := range results {
-		_, _ = fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.3f\t%d\t%d\t%d\t\n", m.Scenario, m.N, m.P50, m.P95, m.Floor, m.Ratio,
-			m.HubCPU, m.AgentCPU, m.APICPU, m.HubNow, m.HubPeak, m.AgentNow, m.Agent, m.Share, m.Writes, m.Reads, m.DryRuns)
+		_, _ = fmt.Fprintf(w, "%s\t%d\t%.0f\t%.0f\t%.0f\t%.2f\t%.2f\t%.2f\t%.2f\t%.2f\t%.0f\t%.0f\t%.0f\t%.0f\t%.3f\t%d\t%d\t%d\t\n", m.Scenario, m.N, m.P50, m.P95, m.Floor, m.Ratio,
+			m.HubCPU, m.AgentCPU, m.APICPU, m.FloorAPI, m.HubNow, m.HubPeak, m.AgentNow, m.Agent, m.Share, m.Writes, m.Reads, m.DryRuns)
 	}
 	_ = w.Flush() // a strings.Builder takes everything, here and above
 	for _, m := range results {
+		if !m.still {
+			continue
+		}
 		for _, what := range slices.Sorted(maps.Keys(m.Asked)) {
 			fmt.Fprintf(&b, "%s: %s, %d times\n", m.Scenario, what, m.Asked[what])
 		}

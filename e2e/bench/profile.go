@@ -12,33 +12,53 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// profiledSeconds is how long the CPU of a scenario is looked at, from its beginning.
+// profiledSeconds is how long the CPU is looked at in a scenario.
 const profiledSeconds = "10"
 
-// profile begins to take profiles of the hub and of one agent, if they are wanted. What
-// it returns takes those of their memory, and returns when all are written.
-func (b *bench) profile(ctx context.Context, scenario string) (done func() error) {
-	if b.profiles == "" {
-		return func() error { return nil }
+// profiled is what is being written of the CPU of a scenario.
+type profiled struct{ group errgroup.Group }
+
+// programs returns where the hub and one agent serve their profiles.
+func (b *bench) programs() map[string]string {
+	return map[string]string{"hub": b.fleet.Hub.Pprof, "agent": b.fleet.Agents[b.fleet.Members[0].Name].Pprof}
+}
+
+// profileCPU begins to look at the CPU of the hub and of one agent, once a scenario and
+// only where profiles are wanted.
+func (b *bench) profileCPU(ctx context.Context, scenario string) {
+	if b.profiles == "" || b.profiled != nil {
+		return
 	}
-	programs := map[string]string{"hub": b.fleet.Hub.Pprof, "agent": b.fleet.Agents[b.fleet.Members[0].Name].Pprof}
-	file := filepath.Join(b.profiles, strings.NewReplacer(" ", "-", "'", "", ":", "").Replace(scenario))
-	group, ctx := errgroup.WithContext(ctx)
-	for name, url := range programs {
-		group.Go(func() error {
-			err := download(ctx, url+"profile?seconds="+profiledSeconds, file+"-"+name+"-cpu.pprof")
-			if err != nil { // a program that is started again has no such profile
-				fmt.Fprintf(os.Stderr, "no profile of the CPU of the %s: %v\n", name, err)
-			}
-			return nil
+	b.profiled = &profiled{}
+	for name, url := range b.programs() {
+		b.profiled.group.Go(func() error {
+			return download(ctx, url+"profile?seconds="+profiledSeconds, b.profileFile(scenario, name, "cpu"))
 		})
 	}
-	return func() error {
-		for name, url := range programs {
-			group.Go(func() error { return download(ctx, url+"heap?gc=1", file+"-"+name+"-heap.pprof") })
-		}
-		return group.Wait()
+}
+
+// profileHeap looks at the memory of the hub and of one agent, and returns when that
+// and what was begun before is written.
+func (b *bench) profileHeap(ctx context.Context, scenario string) error {
+	if b.profiles == "" {
+		return nil
 	}
+	for name, url := range b.programs() {
+		if err := download(ctx, url+"heap", b.profileFile(scenario, name, "heap")); err != nil {
+			return err
+		}
+	}
+	begun := b.profiled
+	b.profiled = nil
+	if begun == nil {
+		return nil
+	}
+	return begun.group.Wait()
+}
+
+func (b *bench) profileFile(scenario, program, what string) string {
+	plain := strings.NewReplacer(" ", "-", "'", "", ":", "", ",", "").Replace(scenario)
+	return filepath.Join(b.profiles, plain+"-"+program+"-"+what+".pprof")
 }
 
 func download(ctx context.Context, url, file string) error {

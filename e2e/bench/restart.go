@@ -53,7 +53,7 @@ func (b *bench) loseHub(ctx context.Context) error {
 // is ready again, and what is written meanwhile and afterwards.
 func (b *bench) restart(ctx context.Context, name string, again func(context.Context) error) error {
 	return b.measure(ctx, name, long, func(ctx context.Context, m *measurement) error {
-		m.Asked = map[string]int{}
+		m.still = true
 		begin := time.Now()
 		if err := again(ctx); err != nil {
 			return err
