@@ -54,8 +54,8 @@ lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
 	@cd e2e/localcluster && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...
 
 .PHONY: bench
-bench: build members ## measure commit to applied on three members, with the floor in the same run
-	@go run ./e2e/bench
+bench: build members ## measure speed and cost on real members, with the floor in the same run (COMPARE=kubectl or ssa: and them, ONLY=one,idle,…)
+	@go run ./e2e/bench $(if $(COMPARE),--compare $(COMPARE)) $(if $(ONLY),--only $(ONLY))
 
 .PHONY: vectors
 vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)

@@ -38,7 +38,7 @@ func NewCache(dir string) (*Cache, error) {
 			return nil, fmt.Errorf("make the cache folder: %w (the agent runs without one when --cache is empty)", err)
 		}
 	}
-	writer, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
+	writer, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithLowerEncoderMem(true))
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"syscall"
 
 	"k8s.io/client-go/rest"
@@ -27,7 +28,14 @@ import (
 // version is set by the linker.
 var version = "dev"
 
+// garbage is how much garbage there may be, in percent of what is in use: half of what
+// Go allows by default. An agent runs in every cluster, and its work is short.
+const garbage = 50
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(garbage)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	config, err := parse(os.Args[1:])
