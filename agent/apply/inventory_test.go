@@ -26,6 +26,11 @@ type meddler struct {
 	lose   atomic.Bool // the answers of writes do not arrive
 }
 
+func (m *meddler) wrap(next http.RoundTripper) http.RoundTripper {
+	m.next = next
+	return m
+}
+
 func (m *meddler) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := m.next.RoundTrip(r)
 	if r.Method == http.MethodGet || err != nil {
@@ -43,7 +48,7 @@ func (b *bed) inventory() (*apply.Inventory, *meddler) {
 	b.t.Helper()
 	m := &meddler{}
 	config := rest.CopyConfig(b.Config)
-	config.Wrap(func(next http.RoundTripper) http.RoundTripper { m.next = next; return m })
+	config.Wrap(m.wrap)
 	i, err := apply.OpenInventory(b.t.Context(), config, b.namespace)
 	check(b.t, err)
 	return i, m

@@ -95,22 +95,27 @@ func (s *Shelf) Contents() map[fleet.Digest][]byte {
 
 // Store keeps an announcement and the content that it names. Content of the
 // announcement before is kept as long, so that whenever the agent ends, what is
-// there is whole. Content that is too large is left out, and its digests returned.
+// there is whole. What is kept already is not written again, however often it comes.
+// Content that is too large is left out, and its digests returned.
 func (s *Shelf) Store(ctx context.Context, sealed []byte, contents map[fleet.Digest][]byte) (tooLarge []fleet.Digest, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	next := s.arranged(contents)
 	for _, digest := range slices.Sorted(maps.Keys(contents)) {
 		if size := len(contents[digest]); size > shelfMost-shelfSize {
 			tooLarge = append(tooLarge, digest)
 		}
 	}
+	same := s.announced != nil && string(s.announced.Data["announcement"]) == string(sealed)
+	if same && s.has(contents) {
+		return tooLarge, nil
+	}
+	next := s.arranged(contents)
 	for name, data := range next {
 		if err := s.write(ctx, name, data); err != nil {
 			return tooLarge, err
 		}
 	}
-	if s.announced == nil || string(s.announced.Data["announcement"]) != string(sealed) {
+	if !same {
 		written, err := s.put(ctx, announcedName, map[string][]byte{"announcement": sealed})
 		if err != nil {
 			return tooLarge, err
@@ -122,6 +127,22 @@ func (s *Shelf) Store(ctx context.Context, sealed []byte, contents map[fleet.Dig
 		s.before[digest] = true
 	}
 	return tooLarge, nil
+}
+
+// has tells whether all content is kept that is not too large.
+func (s *Shelf) has(contents map[fleet.Digest][]byte) bool {
+	missing := maps.Clone(contents)
+	for _, secret := range s.kept {
+		for key := range secret.Data {
+			delete(missing, fleet.Digest("sha256:"+key))
+		}
+	}
+	for _, content := range missing {
+		if len(content) <= shelfMost-shelfSize {
+			return false
+		}
+	}
+	return true
 }
 
 // arranged returns what each Secret should hold. Content stays where it is.
