@@ -83,8 +83,21 @@ func (b *bench) change(ctx context.Context, name string, rounds int, names func(
 	return err
 }
 
-// changeNothing commits what no app is made of.
+// changeNothing commits what no app is made of. The rival applies again what is there.
 func (b *bench) changeNothing(ctx context.Context) error {
+	if b.rival != nil {
+		mark := b.nextMark()
+		if _, err := b.compete(ctx, &measurement{}, b.names, mark); err != nil {
+			return err
+		}
+		again := measurement{Scenario: b.rival.name + ": nothing changed"}
+		took, err := b.compete(ctx, &again, b.names, mark)
+		if err != nil {
+			return err
+		}
+		again.times([]time.Duration{took}, nil)
+		b.results = append(b.results, again)
+	}
 	return b.measure(ctx, "README changed", quiet, func(ctx context.Context, m *measurement) error {
 		m.N, m.still = 1, true
 		pushed, err := b.fleet.Work.Publish(ctx, "say more", map[string]string{"README.md": "# Measured again\n"})
