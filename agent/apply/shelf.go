@@ -41,7 +41,7 @@ type Shelf struct {
 	mu        sync.Mutex
 	kept      map[string]*corev1.Secret // with content, by name
 	announced *corev1.Secret            // nil where there is none
-	before    map[fleet.Digest]bool     // named by the announcement before
+	before    map[fleet.Digest]bool     // named by the announcement before; empty after a start
 }
 
 // OpenShelf reads what is kept in a namespace.
@@ -105,17 +105,14 @@ func (s *Shelf) Store(ctx context.Context, sealed []byte, contents map[fleet.Dig
 			tooLarge = append(tooLarge, digest)
 		}
 	}
-	same := s.announced != nil && string(s.announced.Data["announcement"]) == string(sealed)
-	if same && s.has(contents) {
-		return tooLarge, nil
-	}
-	next := s.arranged(contents)
-	for name, data := range next {
-		if err := s.write(ctx, name, data); err != nil {
-			return tooLarge, err
+	if !s.settled(contents) {
+		for name, data := range s.arranged(contents) {
+			if err := s.write(ctx, name, data); err != nil {
+				return tooLarge, err
+			}
 		}
 	}
-	if !same {
+	if s.announced == nil || string(s.announced.Data["announcement"]) != string(sealed) {
 		written, err := s.put(ctx, announcedName, map[string][]byte{"announcement": sealed})
 		if err != nil {
 			return tooLarge, err
@@ -129,8 +126,14 @@ func (s *Shelf) Store(ctx context.Context, sealed []byte, contents map[fleet.Dig
 	return tooLarge, nil
 }
 
-// has tells whether all content is kept that is not too large.
-func (s *Shelf) has(contents map[fleet.Digest][]byte) bool {
+// settled tells whether the content is that of the announcement before, as far as this
+// agent knows of one, and all of it is kept that is not too large.
+func (s *Shelf) settled(contents map[fleet.Digest][]byte) bool {
+	for digest := range s.before {
+		if _, named := contents[digest]; !named {
+			return false
+		}
+	}
 	missing := maps.Clone(contents)
 	for _, secret := range s.kept {
 		for key := range secret.Data {

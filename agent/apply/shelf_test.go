@@ -59,6 +59,7 @@ func TestShelf(t *testing.T) {
 	store("second", shelved("b", "c"), shelved("a", "b", "c"), false)
 	s, writes = b.shelf()
 	store("second", shelved("b", "c"), shelved("a", "b", "c"), false)
-	store("second", shelved("b", "d"), shelved("b", "d"), true) // something of it was lost
-	store("third", shelved("c"), shelved("b", "c", "d"), true)
+	store("second, of a hub that began anew", shelved("b", "c"), shelved("a", "b", "c"), true)
+	store("third", shelved("c"), shelved("b", "c"), true)
+	store("fourth", shelved("d"), shelved("c", "d"), true)
 }
