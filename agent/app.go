@@ -21,7 +21,7 @@ type app struct {
 	revision string           // that brought desired
 	wanted   bool             // the index names the app
 	leaving  bool             // the index has a tombstone for it
-	preserve bool             // … which says to leave the objects in the cluster
+	stone    fleet.Tombstone  // … this one
 
 	record    apply.Record // as in the inventory
 	attempted wire.Applied

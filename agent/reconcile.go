@@ -135,7 +135,7 @@ func (r *reconciler) retarget(target fetch.Target) {
 	for _, tombstone := range target.Index.Tombstones {
 		named[tombstone.App] = true
 		a := r.app(tombstone.App)
-		a.preserve = tombstone.Preserve
+		a.stone = tombstone
 		if !a.leaving {
 			a.wanted, a.leaving, a.failure, a.retryAt = false, true, nil, time.Time{}
 			r.interrupt(a)
@@ -261,7 +261,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
-		w.kind, w.preserve = removes, a.preserve
+		w.kind, w.stone = removes, a.stone
 		return w
 	case a.wanted && (!a.current() || a.failure != nil):
 		w.kind, w.gate = applies, make(chan struct{})
@@ -302,6 +302,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 	// The inventory may hold what the work reserved.
 	a.record = r.hands.inventory.Record(w.app)
 	maps.Copy(a.wishes, done.wishes)
+	r.tellKept(a, done.kept)
 	switch w.kind {
 	case removes:
 		r.finishRemoval(a, done, now)

@@ -33,8 +33,7 @@ type work struct {
 	record   apply.Record              // as it was when the work began
 	mend     []fleet.ObjectID          // objects to apply again
 	saw      map[fleet.ObjectID]string // of those, the version in which each was seen
-	// preserve leaves the objects in the cluster, as nobody's.
-	preserve bool
+	stone    fleet.Tombstone           // that says to remove
 	cancel   context.CancelFunc
 	gate     chan struct{} // closed when everything that the app depends on is ready
 }
@@ -48,6 +47,7 @@ type result struct {
 	// objects are all of the app's by now; after removing, those that are still there.
 	objects []fleet.ObjectID
 	remains []fleet.ObjectID // of an apply: no longer wanted, and still there
+	kept    []apply.Kept     // no longer wanted, and left in the cluster
 }
 
 // hands carry out work. They are for any number of goroutines.
@@ -115,7 +115,8 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	gone = h.notElsewhere(w.app, gone)
-	r.remains, r.err = h.client.Prune(ctx, w.app, gone)
+	pruned, err := h.client.Prune(ctx, w.app, gone, w.desired.Terms.PruneAlso)
+	r.remains, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
 }
 
@@ -264,10 +265,11 @@ func (h *hands) remove(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	ids := h.notElsewhere(w.app, w.record.IDs())
-	if w.preserve {
+	if w.stone.Preserve {
 		r.objects, r.err = h.client.Release(ctx, w.app, ids)
 		return r
 	}
-	r.objects, r.err = h.client.Prune(ctx, w.app, ids)
+	pruned, err := h.client.Prune(ctx, w.app, ids, w.stone.PruneAlso)
+	r.objects, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
 }

@@ -25,8 +25,6 @@ const (
 	// AnnotationForce lets the agent delete the object and make it again when a field
 	// that cannot change has changed: value "enabled".
 	AnnotationForce = "navarch.dev/force"
-	// AnnotationPrune keeps the object when its app no longer has it: value "disabled".
-	AnnotationPrune = "navarch.dev/prune"
 )
 
 // ErrForeign means that an object would have to be deleted and made again, and does
@@ -238,6 +236,9 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 			o, err := c.localise(ctx, o, way.Ignore)
 			if err == nil {
 				metas[n], err = c.Apply(ctx, o)
+			}
+			if err == nil && metas[n].Labels[LabelLeft] != o.Labels[LabelLeft] {
+				metas[n], err = c.relabel(ctx, o.Kind, o.ID, notLeft) // the app has it again
 			}
 			if err != nil {
 				failures[n] = &ObjectError{o.ID, err}

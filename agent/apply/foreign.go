@@ -54,8 +54,8 @@ type place struct {
 type foreignList struct {
 	ready chan struct{} // closed when the rest is set
 	until time.Time
-	names map[string]bool
-	whole bool // names are all; otherwise there are more
+	names map[string]fleet.AppName // and the app that left it, if any
+	whole bool                     // names are all; otherwise there are more
 	err   error
 }
 
@@ -95,15 +95,19 @@ func (c *Client) isForeign(ctx context.Context, o Object) (bool, error) {
 	if list.err != nil {
 		return false, list.err
 	}
-	if list.whole || list.names[o.ID.Name] {
-		return list.names[o.ID.Name], nil
+	if _, exists := list.names[o.ID.Name]; exists || list.whole {
+		left, exists := list.names[o.ID.Name]
+		return exists && !o.leftBy(left), nil
 	}
 	m, err := c.Look(ctx, o.Kind, o.ID)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil && m.Labels[LabelApp] == "", err
+	return err == nil && m.Labels[LabelApp] == "" && !o.leftBy(fleet.AppName(m.Labels[LabelLeft])), err
 }
+
+// leftBy tells whether an app that left an object is the one that has it now.
+func (o Object) leftBy(app fleet.AppName) bool { return app != "" && o.Labels[LabelApp] == string(app) }
 
 // foreignList returns a list that is not older than foreignFor.
 func (c *Client) foreignList(ctx context.Context, at place) *foreignList {
@@ -135,7 +139,7 @@ func (c *Client) foreignList(ctx context.Context, at place) *foreignList {
 	return list
 }
 
-func (c *Client) listForeign(ctx context.Context, at place) (names map[string]bool, whole bool, err error) {
+func (c *Client) listForeign(ctx context.Context, at place) (names map[string]fleet.AppName, whole bool, err error) {
 	var answer metav1.PartialObjectMetadataList
 	err = c.read(ctx, c.rest.Get().AbsPath(at.path(at.namespace, "")...).
 		Param("labelSelector", "!"+foreignSelector).
@@ -143,9 +147,9 @@ func (c *Client) listForeign(ctx context.Context, at place) (names map[string]bo
 	if err != nil {
 		return nil, false, err
 	}
-	names = make(map[string]bool, len(answer.Items))
+	names = make(map[string]fleet.AppName, len(answer.Items))
 	for _, item := range answer.Items {
-		names[item.Name] = true
+		names[item.Name] = fleet.AppName(item.Labels[LabelLeft])
 	}
 	return names, answer.Continue == "", nil
 }
