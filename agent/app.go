@@ -61,7 +61,7 @@ func (a *app) ready(state states) bool {
 	}
 	return !slices.ContainsFunc(a.record.Objects, func(item apply.Item) bool {
 		s, ok := state(item.ObjectID)
-		return !ok || s.Health != wire.Current
+		return !ok && !item.Spent() || ok && s.Health != wire.Current
 	})
 }
 
@@ -71,7 +71,7 @@ type states func(fleet.ObjectID) (observe.State, bool)
 // differs tells whether an object, as it was last seen, is not as it was applied.
 func (a *app) differs(item apply.Item, state observe.State, there bool) bool {
 	if !there {
-		return true
+		return !item.Spent()
 	}
 	if state.Deleting || item.Version == "" {
 		return false
@@ -106,7 +106,10 @@ func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state 
 	}
 	for _, item := range a.record.Objects {
 		s, ok := state(item.ObjectID)
-		if !ok {
+		switch {
+		case !ok && item.Spent():
+			s = observe.State{Health: wire.Current, Message: "it has run, and was deleted as its ttlSecondsAfterFinished says"}
+		case !ok:
 			s = observe.State{Health: wire.NotFound}
 		}
 		r.Objects = append(r.Objects, wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message})

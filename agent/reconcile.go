@@ -348,7 +348,7 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 		has[id] = true
 	}
 	for _, applied := range done.applied {
-		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash}
+		known[applied.ID] = apply.Item{Version: apply.VersionOf(applied.Meta), Body: applied.Hash, Runs: applied.Runs}
 		a.revisions[applied.ID] = observe.RevisionOf(applied.Meta.ResourceVersion)
 		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}

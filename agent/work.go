@@ -177,7 +177,7 @@ func (h *hands) look(ctx context.Context, w *work) {
 }
 
 // there returns whether an object is in the cluster as it was applied before, from
-// the same bytes.
+// the same bytes, or has run as it would run again.
 func (h *hands) there(w *work) func(apply.Object) bool {
 	items := make(map[fleet.ObjectID]apply.Item, len(w.record.Objects))
 	for _, item := range w.record.Objects {
@@ -185,11 +185,11 @@ func (h *hands) there(w *work) func(apply.Object) bool {
 	}
 	return func(o apply.Object) bool {
 		item := items[o.ID]
-		if item.Body == "" || item.Body != o.Hash() {
-			return false
-		}
 		state, seen := h.watcher.State(o.ID)
-		return seen && !state.Deleting && state.Version == item.Version &&
+		if !seen && item.Spent() && item.Runs == o.Runs {
+			return true
+		}
+		return seen && item.Body != "" && item.Body == o.Hash() && !state.Deleting && state.Version == item.Version &&
 			contains(state.Labels, o.Labels) && contains(state.Annotations, o.Annotations)
 	}
 }

@@ -23,13 +23,17 @@ const (
 	// LabelApp names the app that an object belongs to. Its overlay puts it there.
 	LabelApp = "navarch.dev/app"
 	// AnnotationForce lets the agent delete the object and make it again when a field
-	// that cannot change has changed: value "enabled".
-	AnnotationForce = "navarch.dev/force"
+	// that cannot change has changed: value "enabled". Flux's means the same.
+	AnnotationForce     = "navarch.dev/force"
+	annotationForceFlux = "kustomize.toolkit.fluxcd.io/force"
 )
 
 // ErrForeign means that an object would have to be deleted and made again, and does
 // not carry the label of the app that wants it.
 var ErrForeign = errors.New("it does not belong to the app, so it is not deleted to be made again")
+
+// errLingers means that an object was deleted to be made again and is still there.
+var errLingers = errors.New("it was deleted to be made again, and is still there")
 
 // ObjectError is why one object could not be applied.
 type ObjectError struct {
@@ -38,12 +42,12 @@ type ObjectError struct {
 }
 
 // Error gives the object and the API server's words.
-func (e *ObjectError) Error() string { return fmt.Sprintf("%s: %v%s", e.ID, e.Err, hint(e.Err)) }
+func (e *ObjectError) Error() string { return fmt.Sprintf("%s: %v%s", e.ID, e.Err, hint(e.ID, e.Err)) }
 
 // Unwrap returns the API server's error.
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-func hint(err error) string {
+func hint(id fleet.ObjectID, err error) string {
 	switch {
 	case meta.IsNoMatchError(err):
 		return " (the cluster does not know this kind: install its CustomResourceDefinition first, or list the app that does under dependsOn)"
@@ -53,8 +57,12 @@ func hint(err error) string {
 		return " (it is made again when it is gone)"
 	case errors.Is(err, ErrForeign):
 		return " (delete it yourself, or give the app's object another name)"
+	case immutable(err) && id.Precious():
+		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted, with all that it holds, and made again)"
 	case immutable(err):
-		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted and made again)"
+		return " (a field of it cannot be changed: set force: true in the app's spec, or annotate the object with " + AnnotationForce + ": enabled, to have it deleted and made again)"
+	case errors.Is(err, errLingers):
+		return " (its finalizers, or what uses it, keep it: it is made again when it is gone)"
 	case apierrors.IsForbidden(err):
 		return " (the agent's ServiceAccount has no right to this, or a policy of the cluster refuses it)"
 	}
@@ -79,14 +87,15 @@ func terminating(err error) bool {
 type Applied struct {
 	ID   fleet.ObjectID
 	Hash string // of what was sent
+	Runs string // see [Object.Runs]
 	Meta metav1.ObjectMeta
 }
 
 // Apply applies one object. Where a field that cannot change has changed and the
-// object allows it, the object is deleted and made again.
-func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
+// object or its app allows it, the object is deleted and made again, and so is a Job.
+func (c *Client) Apply(ctx context.Context, o Object, terms fleet.Terms) (metav1.ObjectMeta, error) {
 	m, err := c.patch(ctx, o)
-	if err == nil || !immutable(err) || o.Annotations[AnnotationForce] != "enabled" {
+	if err == nil || !immutable(err) || !o.replaceable(terms) {
 		return m, err
 	}
 	if err := c.replace(ctx, o); err != nil {
@@ -94,6 +103,16 @@ func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error)
 	}
 	return c.patch(ctx, o)
 }
+
+// replaceable tells whether an object may be deleted to be made again. What other
+// things go with is not meant by an app that says so of all its objects.
+func (o Object) replaceable(terms fleet.Terms) bool {
+	return isJob(o.ID) || o.Annotations[AnnotationForce] == "enabled" || o.Annotations[annotationForceFlux] == "enabled" ||
+		terms.Force && !o.ID.Kept(terms.PruneAlso)
+}
+
+// lingersAtMost is how long to wait until a deleted object is gone.
+const lingersAtMost = 30 * time.Second
 
 // replace deletes an object of the same app and waits until it is gone.
 func (c *Client) replace(ctx context.Context, o Object) error {
@@ -107,7 +126,9 @@ func (c *Client) replace(ctx context.Context, o Object) error {
 	if err := c.Delete(ctx, o.Kind, o.ID, m.UID); ignoreAbsent(err) != nil {
 		return err
 	}
-	return c.until(ctx, func() (bool, error) {
+	wait, cancel := context.WithTimeoutCause(ctx, lingersAtMost, errLingers)
+	defer cancel()
+	return c.until(wait, func() (bool, error) {
 		now, err := c.Look(ctx, o.Kind, o.ID)
 		return apierrors.IsNotFound(err) || err == nil && now.UID != m.UID, ignoreAbsent(err)
 	})
@@ -131,7 +152,7 @@ func (c *Client) until(ctx context.Context, ask func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
@@ -235,7 +256,7 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 		group.Go(func() {
 			o, err := c.localise(ctx, o, way.Ignore)
 			if err == nil {
-				metas[n], err = c.Apply(ctx, o)
+				metas[n], err = c.Apply(ctx, o, way.Terms)
 			}
 			if err == nil && metas[n].Labels[LabelLeft] != o.Labels[LabelLeft] {
 				metas[n], err = c.relabel(ctx, o.Kind, o.ID, notLeft) // the app has it again
@@ -249,7 +270,7 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 	var applied []Applied
 	for n, o := range stage {
 		if failures[n] == nil {
-			applied = append(applied, Applied{o.ID, o.Hash(), metas[n]})
+			applied = append(applied, Applied{o.ID, o.Hash(), o.Runs, metas[n]})
 		}
 	}
 	return applied, errors.Join(failures...)

@@ -168,54 +168,6 @@ func (b *bed) holdNamespace(name string) {
 	})
 }
 
-// TestForce: an object that says so is made again where a field cannot change. One
-// that is not this app's is never deleted for that.
-func TestForce(t *testing.T) {
-	const force = "labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}"
-	forced := strings.ReplaceAll(strings.Replace(web, "labels: {navarch.dev/app: shop}", force, 1), "app: web", "app: other")
-	stateful := `apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: NS, labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}}
-spec:
-  serviceName: SERVICE
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {containers: [{name: db, image: "example.com/db:1"}]}
-`
-	role := `apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: read, namespace: NS, labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: SERVICE}
-`
-	for name, test := range map[string]struct{ kind, apiVersion, object, before, after string }{
-		"a Deployment's selector": {"Deployment", "apps/v1", "web", web, forced},
-		"a StatefulSet's service": {"StatefulSet", "apps/v1", "db", strings.Replace(stateful, "SERVICE", "a", 1), strings.Replace(stateful, "SERVICE", "b", 1)},
-		"a RoleBinding's role":    {"RoleBinding", "rbac.authorization.k8s.io/v1", "read", strings.Replace(role, "SERVICE", "a", 1), strings.Replace(role, "SERVICE", "b", 1)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBed(t)
-			b.must(test.before)
-			was := b.get(test.apiVersion, test.kind, test.object)
-			if _, err := b.apply(strings.ReplaceAll(test.after, "enabled", "disabled")); err == nil || !strings.Contains(err.Error(), "annotate the object") {
-				t.Errorf("without the annotation: %v", err)
-			}
-			b.edit(b.get(test.apiVersion, test.kind, test.object), func(o *unstructured.Unstructured) { o.SetLabels(nil) })
-			if _, err := b.apply(test.after); err == nil || !strings.Contains(err.Error(), "does not belong to the app") {
-				t.Errorf("where it is somebody else's: %v", err)
-			}
-			if is := b.get(test.apiVersion, test.kind, test.object); is == nil || is.GetUID() != was.GetUID() {
-				t.Fatal("somebody else's was deleted")
-			}
-			b.must(test.before)
-			b.must(test.after)
-			if is := b.get(test.apiVersion, test.kind, test.object); is == nil || is.GetUID() == was.GetUID() {
-				t.Error("it was not made again")
-			}
-		})
-	}
-}
-
 const definition = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: things.NS.example.com, labels: {navarch.dev/app: shop}}

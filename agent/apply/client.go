@@ -117,7 +117,10 @@ type Object struct {
 	Body        []byte
 	Labels      map[string]string
 	Annotations map[string]string
-	hash        string // of what Git says, where Body says something else
+	// Runs identifies what a Job runs that the cluster deletes by itself when it has
+	// finished; empty for any other object.
+	Runs string
+	hash string // of what Git says, where Body says something else
 }
 
 // Hash identifies what Git says of an object: the same bytes, the same hash.
@@ -152,7 +155,11 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	if err != nil {
 		return Object{ID: idOf(built)}, fmt.Errorf("encode %s: %w", idOf(built), err)
 	}
-	return Object{ID: idOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
+	runs, err := runs(built)
+	if err != nil {
+		return Object{ID: idOf(built)}, fmt.Errorf("encode what %s runs: %w", idOf(built), err)
+	}
+	return Object{ID: idOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations(), Runs: runs}, nil
 }
 
 // pathSafe refuses names that would make the path of an object that of another.

@@ -47,6 +47,8 @@ type Item struct {
 	Version string `json:"version,omitempty"`
 	// Body identifies what was sent; see [Object.Hash]. Empty before anything was.
 	Body string `json:"body,omitempty"`
+	// Runs is [Object.Runs] of what was sent.
+	Runs string `json:"runs,omitempty"`
 }
 
 // VersionOf is what changes when somebody edits an object and stays when only its
