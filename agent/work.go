@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -97,14 +98,22 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		r.err = ctx.Err()
 		return r
 	}
+	h.look(ctx, w)
+	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
+	if way.Atomic {
+		if r.err = h.client.Rehearse(ctx, built, way); r.err != nil {
+			return r
+		}
+	}
 	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
 		return r
 	}
-	h.look(ctx, w)
-	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
 	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
 	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
 	if r.err != nil {
+		if way.Atomic && len(r.applied) > 0 {
+			r.err = errors.Join(apply.ErrHalfway, r.err)
+		}
 		return r
 	}
 	gone := h.superfluous(w, r.objects)

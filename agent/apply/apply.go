@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/navarch/navarch/fleet"
 )
@@ -172,21 +173,7 @@ type Way struct {
 // its siblings. It returns what was applied, and the errors of the rest joined, each
 // an [ObjectError].
 func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructured, way Way) ([]Applied, error) {
-	var ready []Object
-	var unknown []*unstructured.Unstructured
-	var failures []error
-	for _, b := range built {
-		o, err := c.Prepare(b)
-		switch {
-		case err == nil && way.There(o):
-		case err == nil:
-			ready = append(ready, o)
-		case meta.IsNoMatchError(err):
-			unknown = append(unknown, b)
-		default:
-			failures = append(failures, &ObjectError{o.ID, err})
-		}
-	}
+	ready, unknown, failures := c.prepareAll(built, way)
 	var applied []Applied
 	for _, stage := range Stages(ready) {
 		done, err := c.applyStage(ctx, stage, way)
@@ -199,27 +186,57 @@ func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructure
 			return applied, ctx.Err()
 		}
 	}
-	done, err := c.applyLate(ctx, unknown, definesKinds(ready), way)
+	served := slices.DeleteFunc(ready, func(o Object) bool { return o.ID.Kind != "CustomResourceDefinition" || !has(applied, o.ID) })
+	done, err := c.applyLate(ctx, unknown, defines(served), way)
 	return append(applied, done...), errors.Join(append(failures, err)...)
 }
 
-// applyLate applies objects whose kind was unknown. Where the app itself brought
-// definitions, the API server may take a moment to serve them.
-func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstructured, defined bool, way Way) ([]Applied, error) {
+// stranger is an object of a kind that the API does not serve.
+type stranger struct {
+	built *unstructured.Unstructured
+	err   error
+}
+
+// prepareAll prepares those objects that are not there as they should be.
+func (c *Client) prepareAll(built []*unstructured.Unstructured, way Way) (ready []Object, unknown []stranger, failures []error) {
+	for _, b := range built {
+		o, err := c.Prepare(b)
+		switch {
+		case err == nil && way.There(o):
+		case err == nil:
+			ready = append(ready, o)
+		case meta.IsNoMatchError(err):
+			unknown = append(unknown, stranger{b, err})
+		default:
+			failures = append(failures, &ObjectError{o.ID, err})
+		}
+	}
+	return ready, unknown, failures
+}
+
+// servedAtMost is how long to wait until discovery tells of a kind whose definition is
+// established.
+const servedAtMost = 10 * time.Second
+
+// applyLate applies objects whose kind was unknown. The API server may take a moment
+// to serve those that the app itself has defined by now; for others nothing is asked
+// again.
+func (c *Client) applyLate(ctx context.Context, unknown []stranger, defined map[schema.GroupKind]bool, way Way) ([]Applied, error) {
 	if len(unknown) == 0 {
 		return nil, nil
 	}
 	var late []Object
 	var failures []error
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, servedAtMost)
 	defer cancel()
-	for _, b := range unknown {
-		var o Object
-		var err error
-		_ = c.until(wait, func() (bool, error) { // its own error says more than that time is up
-			o, err = c.Prepare(b)
-			return err == nil || !defined || !meta.IsNoMatchError(err), nil
-		})
+	for _, u := range unknown {
+		o, err := Object{ID: idOf(u.built)}, u.err
+		if defined[u.built.GroupVersionKind().GroupKind()] {
+			_ = c.until(wait, func() (bool, error) { // its own error says more than that time is up
+				o, err = c.Prepare(u.built)
+				return err == nil || !meta.IsNoMatchError(err), nil
+			})
+		}
 		if err != nil {
 			failures = append(failures, &ObjectError{o.ID, err})
 			continue
@@ -232,10 +249,6 @@ func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstruct
 
 func has(applied []Applied, id fleet.ObjectID) bool {
 	return slices.ContainsFunc(applied, func(a Applied) bool { return a.ID == id })
-}
-
-func definesKinds(objects []Object) bool {
-	return slices.ContainsFunc(objects, func(o Object) bool { return o.ID.Kind == "CustomResourceDefinition" })
 }
 
 // applyStage applies objects side by side.

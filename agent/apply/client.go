@@ -179,11 +179,15 @@ func idOf(o *unstructured.Unstructured) fleet.ObjectID {
 
 // patch sends one server-side apply and returns the metadata of the result.
 func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	return c.send(ctx, c.rest.Patch(types.ApplyPatchType).
+	return c.send(ctx, c.patchOf(o))
+}
+
+func (c *Client) patchOf(o Object) *rest.Request {
+	return c.rest.Patch(types.ApplyPatchType).
 		AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...).
 		Param("fieldManager", FieldManager).
 		Param("force", "true").
-		Body(o.Body))
+		Body(o.Body)
 }
 
 // Look reads the metadata of an object.
