@@ -141,6 +141,9 @@ func (a *app) conditions(waitsFor []fleet.AppName, objects []wire.ObjectReport) 
 		reconciling.Status = "False"
 	case a.leaving:
 		ready.Reason, ready.Message = "Removing", fmt.Sprintf("%d objects are still there", len(a.record.Objects))
+		if a.failure != nil {
+			ready.Message += ": " + bounded(a.failure)
+		}
 		if len(a.record.Objects) == 0 {
 			ready.Reason, ready.Message = "Removed", "every object is gone"
 			reconciling.Status = "False"

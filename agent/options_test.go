@@ -5,7 +5,9 @@ import (
 	"strings"
 	"testing"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
@@ -16,7 +18,7 @@ apiVersion: batch/v1
 kind: Job
 metadata: {name: migrate, namespace: NS}
 spec:
-  ttlSecondsAfterFinished: 0
+  ttlSecondsAfterFinished: 600
   template:
     spec: {restartPolicy: Never, containers: [{name: migrate, image: "example.com/migrate:1"}]}
 `
@@ -38,10 +40,7 @@ func TestRunsOnce(t *testing.T) {
 	b.until("the Job to run", func() bool { return job() != nil })
 	ran := job().GetUID()
 	finish := func() {
-		o := job()
-		o.SetFinalizers(nil)
-		check(t, b.Client.Update(t.Context(), o))
-		check(t, b.Client.Delete(t.Context(), o))
+		check(t, b.Client.Delete(t.Context(), job(), client.PropagationPolicy(metav1.DeletePropagationBackground)))
 		b.until("the Job to be gone", func() bool { return job() == nil })
 	}
 	finish()
@@ -92,5 +91,56 @@ func TestAtomic(t *testing.T) {
 	b.ready(whole)
 	if got := fmt.Sprintf("%s %v %s", b.word("a"), b.get("b"), b.word("c")); got != "two <nil> two" {
 		t.Errorf("it runs %s", got)
+	}
+}
+
+const rights = `apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {name: deployer, namespace: NS}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: edit}
+subjects: [{kind: ServiceAccount, name: deployer, namespace: NS}]
+`
+
+// TestAccount: an app is applied with the rights of the ServiceAccount that it names,
+// and not at all before that is there. It goes also when the account has gone.
+func TestAccount(t *testing.T) {
+	b := newBed(t)
+	b.agent()
+	app := func(manifests string) fleet.DesiredApp {
+		app := b.app("shop", manifests)
+		app.Namespace, app.Terms.ServiceAccount = b.namespace, "deployer"
+		return app
+	}
+	shop := app(configMap("a", "one"))
+	b.announce(shop)
+	r := b.reason("shop", "ApplyFailed")
+	if said := r.Conditions[0].Message; !strings.Contains(said, "ServiceAccount "+b.namespace+"/deployer") || r.Conditions[2].Status != "True" {
+		t.Errorf("without the account: %+v", r.Conditions)
+	}
+	b.make(b.namespace, rights)
+	b.make(b.namespace, "apiVersion: v1\nkind: ServiceAccount\nmetadata: {name: deployer}\n")
+	b.ready(shop)
+
+	more := app(configMap("a", "two") + strings.ReplaceAll("---\n"+rights, "deployer", "mine"))
+	b.announce(more)
+	b.reported("shop", "refused", func(r wire.Report) bool {
+		said := r.Conditions[0].Message
+		return strings.Contains(said, "RoleBinding") && strings.Contains(said, "system:serviceaccount:"+b.namespace+":deployer")
+	})
+	b.until("what it may change to be changed", func() bool { return b.word("a") == "two" })
+	b.edit("a", `{"data":{"word":"theirs"}}`)
+	shop = app(configMap("a", "three"))
+	b.announce(shop)
+	b.ready(shop)
+	b.edit("a", `{"data":{"word":"theirs"}}`)
+	b.until("a repair", func() bool { return b.word("a") == "three" })
+
+	account, err := b.Object(t.Context(), "v1", "ServiceAccount", b.namespace, "deployer")
+	check(t, err)
+	check(t, b.Client.Delete(t.Context(), account))
+	b.tell(fleet.Desired{Tombstones: []fleet.Tombstone{{App: "shop", Namespace: b.namespace, ServiceAccount: "deployer"}}})
+	b.reported("shop", "removed", func(r wire.Report) bool { return r.Removed })
+	if b.get("a") != nil {
+		t.Error("it is still there")
 	}
 }

@@ -98,17 +98,22 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		r.err = ctx.Err()
 		return r
 	}
+	client, err := h.client.As(ctx, w.account())
+	if err != nil {
+		r.err = err
+		return r
+	}
 	h.look(ctx, w)
 	way := apply.Way{Terms: w.desired.Terms, There: h.there(w), New: h.fresh(w)}
 	if way.Atomic {
-		if r.err = h.client.Rehearse(ctx, built, way); r.err != nil {
+		if r.err = client.Rehearse(ctx, built, way); r.err != nil {
 			return r
 		}
 	}
-	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
+	if r.err = h.makeNamespaces(ctx, client, w.desired.Namespace, built); r.err != nil {
 		return r
 	}
-	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
+	r.applied, r.err = client.ApplyAll(ctx, built, way)
 	r.wishes, r.objects = h.follow(built) // the app may have brought kinds
 	if r.err != nil {
 		if way.Atomic && len(r.applied) > 0 {
@@ -124,7 +129,7 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	gone = h.notElsewhere(w.app, gone)
-	pruned, err := h.client.Prune(ctx, w.app, gone, w.desired.Terms.PruneAlso)
+	pruned, err := client.Prune(ctx, w.app, gone, w.desired.Terms.PruneAlso)
 	r.remains, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
 }
@@ -147,7 +152,7 @@ func (h *hands) follow(built []*unstructured.Unstructured) (map[fleet.ObjectID]w
 
 // makeNamespaces creates the namespaces that objects need and that are not there,
 // but for those that the app brings itself.
-func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstructured.Unstructured) error {
+func (h *hands) makeNamespaces(ctx context.Context, client *apply.Client, own string, built []*unstructured.Unstructured) error {
 	needed, brought := map[string]bool{}, map[string]bool{}
 	if own != "" {
 		needed[own] = true
@@ -163,7 +168,7 @@ func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstruc
 		if brought[name] || h.cluster.HasNamespace(name) {
 			continue
 		}
-		if err := h.client.CreateNamespace(ctx, name); err != nil {
+		if err := client.CreateNamespace(ctx, name); err != nil {
 			return fmt.Errorf("create namespace %q: %w", name, err)
 		}
 	}
@@ -257,8 +262,13 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		o, err := h.client.Prepare(b)
 		return err == nil && !broken[o.ID]
 	})
-	if r.err = h.makeNamespaces(ctx, "", built); r.err == nil {
-		r.applied, r.err = h.client.ApplyAll(ctx, built, apply.Way{
+	client, err := h.client.As(ctx, w.account())
+	if err != nil {
+		r.err = err
+		return r
+	}
+	if r.err = h.makeNamespaces(ctx, client, "", built); r.err == nil {
+		r.applied, r.err = client.ApplyAll(ctx, built, apply.Way{
 			Terms: w.desired.Terms,
 			There: func(apply.Object) bool { return false },
 			New:   h.fresh(w),
@@ -273,12 +283,29 @@ func (h *hands) remove(ctx context.Context, w *work) (r result) {
 	if r.err = h.reserved.wait(ctx); r.err != nil {
 		return r
 	}
-	ids := h.notElsewhere(w.app, w.record.IDs())
-	if w.stone.Preserve {
-		r.objects, r.err = h.client.Release(ctx, w.app, ids)
+	client, err := h.client.As(ctx, w.account())
+	if errors.Is(err, apply.ErrNoAccount) {
+		// The hub says that the app goes, and it has put there only what the account let it.
+		client, err = h.client.As(ctx, apply.Account{})
+	}
+	if err != nil {
+		r.err = err
 		return r
 	}
-	pruned, err := h.client.Prune(ctx, w.app, ids, w.stone.PruneAlso)
+	ids := h.notElsewhere(w.app, w.record.IDs())
+	if w.stone.Preserve {
+		r.objects, r.err = client.Release(ctx, w.app, ids)
+		return r
+	}
+	pruned, err := client.Prune(ctx, w.app, ids, w.stone.PruneAlso)
 	r.objects, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
+}
+
+// account is whose rights the work is done with.
+func (w *work) account() apply.Account {
+	if w.kind == removes {
+		return apply.Account{Namespace: w.stone.Namespace, Name: w.stone.ServiceAccount}
+	}
+	return apply.Account{Namespace: w.desired.Namespace, Name: w.desired.Terms.ServiceAccount}
 }

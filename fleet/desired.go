@@ -107,8 +107,12 @@ type Tombstone struct {
 	Revision string  `json:"revision"` // the commit that took the app away
 	// Preserve leaves the objects in the cluster; they are nobody's from then on.
 	Preserve bool `json:"preserve,omitempty"`
-	// PruneAlso is what the app said last; see [Terms].
-	PruneAlso []string `json:"pruneAlso,omitempty"`
+	// PruneAlso and ServiceAccount, of Namespace, are what the app said last; see
+	// [Terms]. An app that is removed because an agent keeps it though no index names it
+	// has none.
+	PruneAlso      []string `json:"pruneAlso,omitempty"`
+	Namespace      string   `json:"namespace,omitempty"`
+	ServiceAccount string   `json:"serviceAccount,omitempty"`
 	// Evicted is set where the app left because the cluster, or the app in it, failed.
 	Evicted *Eviction `json:"evicted,omitempty"`
 }

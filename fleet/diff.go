@@ -49,8 +49,8 @@ type comparison struct {
 // change compares one cluster.
 func (d *comparison) change(cluster ClusterName, before, after Desired, revision string) Change {
 	c := Change{Cluster: cluster}
-	var gone, come []DesiredApp                              // whose objects may go, or come; what goes has the terms it goes by
-	terms, failed := map[AppName]Terms{}, map[AppName]bool{} // of those that are removed
+	var gone, come []DesiredApp // whose objects may go, or come; what goes has the terms it goes by
+	removed, failed := map[AppName]DesiredApp{}, map[AppName]bool{}
 	for _, stone := range after.Tombstones {
 		failed[stone.App] = stone.Evicted != nil
 	}
@@ -61,7 +61,7 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 			come = append(come, *is)
 		case is == nil:
 			c.Removed = append(c.Removed, was.Name)
-			terms[was.Name] = was.Terms
+			removed[was.Name] = *was
 			if was.Terms.Preserve || failed[was.Name] {
 				continue // it stays; or no commit took it away: it runs elsewhere
 			}
@@ -74,7 +74,7 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 		}
 	}
 	c.Deleted, c.Kept = d.deleted(gone, come)
-	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision, terms)}
+	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision, removed)}
 	return c
 }
 
@@ -85,14 +85,14 @@ func (c Change) empty(before Desired) bool {
 
 // tombstones are those that stood, those that a person agreed to, and those of the
 // apps that the change removes, without those of apps that are wanted.
-func (c Change) tombstones(before, after Desired, revision string, terms map[AppName]Terms) []Tombstone {
+func (c Change) tombstones(before, after Desired, revision string, removed map[AppName]DesiredApp) []Tombstone {
 	stones := make(map[AppName]Tombstone, len(before.Tombstones))
 	for _, t := range before.Tombstones {
 		t.Evicted = nil // what is wanted says whether that still holds
 		stones[t.App] = t
 	}
 	for _, app := range c.Removed {
-		stones[app] = terms[app].tombstone(app, revision)
+		stones[app] = removed[app].tombstone(revision)
 	}
 	for _, t := range after.Tombstones {
 		if standing, stands := stones[t.App]; stands {
@@ -105,6 +105,15 @@ func (c Change) tombstones(before, after Desired, revision string, terms map[App
 		delete(stones, app.Name)
 	}
 	return sortedStones(stones)
+}
+
+// tombstone is that of an app that leaves a cluster.
+func (a DesiredApp) tombstone(revision string) Tombstone {
+	t := Tombstone{App: a.Name, Revision: revision, Preserve: a.Terms.Preserve, PruneAlso: a.Terms.PruneAlso}
+	if a.Terms.ServiceAccount != "" {
+		t.Namespace, t.ServiceAccount = a.Namespace, a.Terms.ServiceAccount
+	}
+	return t
 }
 
 func sortedStones(stones map[AppName]Tombstone) []Tombstone {

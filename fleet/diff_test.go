@@ -198,6 +198,14 @@ func TestDiff(t *testing.T) {
 				Holds: []Hold{{"eu", "would delete Namespace shop: that always needs a person"}},
 			},
 		},
+		"an app goes that had an account": {
+			published:  Published{"eu": Desired{Apps: []DesiredApp{{Name: "shop", Namespace: "shop", Overlay: "e", Base: "base", Terms: Terms{ServiceAccount: "deployer"}}}}},
+			definition: clustersNamed("eu"),
+			want: Plan{Changes: []Change{{
+				Cluster: "eu", Removed: []AppName{"shop"},
+				Desired: Desired{Tombstones: []Tombstone{{App: "shop", Revision: "r1", Namespace: "shop", ServiceAccount: "deployer"}}},
+			}}},
+		},
 		"only the terms change": {
 			published:  Published{"eu": desired("shop=a")},
 			wanted:     Published{"eu": preserving("shop=a")},

@@ -54,8 +54,3 @@ func AsksToStay(labels, annotations map[string]string) string {
 	}
 	return ""
 }
-
-// tombstone is that of an app that leaves a cluster and was treated like this.
-func (t Terms) tombstone(app AppName, revision string) Tombstone {
-	return Tombstone{App: app, Revision: revision, Preserve: t.Preserve, PruneAlso: t.PruneAlso}
-}

@@ -65,7 +65,7 @@ func hint(id fleet.ObjectID, err error) string {
 	case errors.Is(err, errLingers):
 		return " (its finalizers, or what uses it, keep it: it is made again when it is gone)"
 	case apierrors.IsForbidden(err):
-		return " (the agent's ServiceAccount has no right to this, or a policy of the cluster refuses it)"
+		return " (the ServiceAccount that it is applied with, the agent's or the one that the app names, has no right to this, or a policy of the cluster refuses it)"
 	}
 	return ""
 }
@@ -253,28 +253,13 @@ func has(applied []Applied, id fleet.ObjectID) bool {
 
 // applyStage applies objects side by side.
 func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]Applied, error) {
-	fresh := slices.DeleteFunc(slices.Clone(stage), func(o Object) bool { return !way.New(o.ID) })
-	exist, err := c.exist(ctx, fresh, way.Adopt)
-	if err != nil {
-		return nil, err
-	}
 	metas := make([]metav1.ObjectMeta, len(stage))
 	failures := make([]error, len(stage))
 	var group sync.WaitGroup
 	for n, o := range stage {
-		if exist[o.ID] {
-			failures[n] = &ObjectError{o.ID, ErrExists}
-			continue
-		}
 		group.Go(func() {
-			o, err := c.localise(ctx, o, way.Ignore)
-			if err == nil {
-				metas[n], err = c.Apply(ctx, o, way.Terms)
-			}
-			if err == nil && metas[n].Labels[LabelLeft] != o.Labels[LabelLeft] {
-				metas[n], err = c.relabel(ctx, o.Kind, o.ID, notLeft) // the app has it again
-			}
-			if err != nil {
+			var err error
+			if metas[n], err = c.bring(ctx, o, way); err != nil {
 				failures[n] = &ObjectError{o.ID, err}
 			}
 		})
@@ -287,4 +272,20 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 		}
 	}
 	return applied, errors.Join(failures...)
+}
+
+// bring applies one object of an app, unless it is somebody else's.
+func (c *Client) bring(ctx context.Context, o Object, way Way) (metav1.ObjectMeta, error) {
+	if err := c.free(ctx, o, way); err != nil {
+		return metav1.ObjectMeta{}, err
+	}
+	o, err := c.localise(ctx, o, way.Ignore)
+	if err != nil {
+		return metav1.ObjectMeta{}, err
+	}
+	m, err := c.Apply(ctx, o, way.Terms)
+	if err == nil && m.Labels[LabelLeft] != o.Labels[LabelLeft] {
+		return c.relabel(ctx, o.Kind, o.ID, notLeft) // the app has it again
+	}
+	return m, err
 }

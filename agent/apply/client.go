@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/navarch/navarch/fleet"
@@ -42,7 +43,8 @@ type Client struct {
 	mapper  meta.RESTMapper
 	dynamic dynamic.Interface
 	slots   chan struct{}
-	foreign foreign
+	foreign *foreign
+	user    string // whose rights are used; empty: the agent's
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of
@@ -67,7 +69,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
 	}
-	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: foreign{lists: map[place]*foreignList{}}}, nil
+	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: &foreign{lists: map[place]*foreignList{}}}, nil
 }
 
 // Kind is a kind of the cluster's API.
@@ -218,7 +220,7 @@ func (c *Client) Delete(ctx context.Context, kind Kind, id fleet.ObjectID, uid t
 func (c *Client) CreateNamespace(ctx context.Context, name string) error {
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Namespace",
-		"metadata": map[string]any{"name": name, "labels": map[string]string{"app.kubernetes.io/created-by": "navarch"}},
+		"metadata": map[string]any{"name": name, "labels": map[string]string{labelCreatedBy: createdBy}},
 	})
 	if err != nil {
 		return err
@@ -245,6 +247,9 @@ func (c *Client) read(ctx context.Context, request *rest.Request, accept string,
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if c.user != "" {
+		request = request.SetHeader(transport.ImpersonateUserHeader, c.user)
+	}
 	raw, err := request.SetHeader("Accept", accept).Do(ctx).Raw()
 	if err != nil {
 		return readable(raw, err)
@@ -270,7 +275,7 @@ func Permanent(err error) bool {
 	if terminating(err) {
 		return false
 	}
-	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) {
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) || errors.Is(err, ErrNoAccount) {
 		return true
 	}
 	var status apierrors.APIStatus

@@ -47,7 +47,7 @@ func (c *Client) inUse(ctx context.Context, definition fleet.ObjectID) (is fate,
 		return remains, "", err
 	}
 	var instances metav1.PartialObjectMetadataList
-	err = c.read(ctx, c.rest.Get().AbsPath("/apis", resource.Group, resource.Version, resource.Resource).Param("limit", someInstances), metadataListOnly, &instances)
+	err = c.own().read(ctx, c.rest.Get().AbsPath("/apis", resource.Group, resource.Version, resource.Resource).Param("limit", someInstances), metadataListOnly, &instances)
 	if err != nil {
 		return remains, "", fmt.Errorf("look for objects of its kind: %w", err)
 	}

@@ -90,7 +90,7 @@ func (c *Client) prune(ctx context.Context, app fleet.AppName, id fleet.ObjectID
 	if err != nil {
 		return remains, "", err
 	}
-	m, err := c.Look(ctx, kind, id)
+	m, err := c.own().Look(ctx, kind, id) // an account may have no right to what it could never make
 	switch {
 	case apierrors.IsNotFound(err):
 		return gone, "", nil

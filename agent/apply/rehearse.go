@@ -33,19 +33,11 @@ func (c *Client) Rehearse(ctx context.Context, built []*unstructured.Unstructure
 		}
 	}
 	ready = slices.DeleteFunc(ready, func(o Object) bool { return defined[o.Kind.GroupKind()] })
-	exist, err := c.exist(ctx, slices.DeleteFunc(slices.Clone(ready), func(o Object) bool { return !way.New(o.ID) }), way.Adopt)
-	if err != nil {
-		return errors.Join(ErrRefused, err)
-	}
 	refused := make([]error, len(ready))
 	var group sync.WaitGroup
 	for n, o := range ready {
 		group.Go(func() {
-			err := ErrExists
-			if !exist[o.ID] {
-				err = c.rehearse(ctx, o, way)
-			}
-			if err != nil {
+			if err := c.rehearse(ctx, o, way); err != nil {
 				refused[n] = &ObjectError{o.ID, err}
 			}
 		})
@@ -59,6 +51,9 @@ func (c *Client) Rehearse(ctx context.Context, built []*unstructured.Unstructure
 
 // rehearse asks whether the cluster would take one object.
 func (c *Client) rehearse(ctx context.Context, o Object, way Way) error {
+	if err := c.free(ctx, o, way); err != nil {
+		return err
+	}
 	o, err := c.localise(ctx, o, way.Ignore)
 	if err != nil {
 		return err

@@ -52,7 +52,7 @@ func (c *Client) release(ctx context.Context, app fleet.AppName, id fleet.Object
 	if err != nil {
 		return err
 	}
-	m, err := c.Look(ctx, kind, id)
+	m, err := c.own().Look(ctx, kind, id) // as for pruning
 	if apierrors.IsNotFound(err) || err == nil && m.Labels[LabelApp] != string(app) {
 		return nil
 	}
