@@ -144,3 +144,21 @@ func TestAccount(t *testing.T) {
 		t.Error("it is still there")
 	}
 }
+
+// TestLingers: what an app no longer has and what takes its time to go does not keep the
+// app from being ready once it is gone.
+func TestLingers(t *testing.T) {
+	b := newBed(t)
+	b.agent()
+	shop := b.app("shop", configMap("a", "one")+configMap("slow", "one"))
+	b.announce(shop)
+	b.ready(shop)
+	b.edit("slow", `{"metadata":{"finalizers":["example.com/slow"]}}`)
+	shop = b.app("shop", configMap("a", "two"))
+	b.announce(shop)
+	b.until("the other to be on its way out", func() bool { return b.get("slow").GetDeletionTimestamp() != nil })
+	b.edit("slow", `{"metadata":{"finalizers":null}}`)
+	b.until("it to go", func() bool { return b.get("slow") == nil })
+	b.ready(shop)
+	b.reported("shop", "whole", func(r wire.Report) bool { return len(r.Objects) == 1 && r.Conditions[0].Status == "True" })
+}

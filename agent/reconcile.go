@@ -312,7 +312,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 				r.metrics.repaired(1)
 			}
 		}
-		r.keep(a, done, a.record.IDs())
+		r.keep(a, done, without(a.record.IDs(), done.gone))
 		r.settle(a, done.err, now)
 	case applies:
 		if done.err == nil {

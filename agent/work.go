@@ -48,6 +48,7 @@ type result struct {
 	// objects are all of the app's by now; after removing, those that are still there.
 	objects []fleet.ObjectID
 	remains []fleet.ObjectID // of an apply: no longer wanted, and still there
+	gone    []fleet.ObjectID // of a mend: no longer wanted, and not there any more
 	kept    []apply.Kept     // no longer wanted, and left in the cluster
 }
 
@@ -245,7 +246,8 @@ func (h *hands) notElsewhere(app fleet.AppName, ids []fleet.ObjectID) []fleet.Ob
 	return slices.DeleteFunc(slices.Clone(ids), func(id fleet.ObjectID) bool { return owned[id] })
 }
 
-// mend applies single objects of a current app again.
+// mend applies single objects of a current app again, and forgets those that are gone
+// because the app no longer has them.
 func (h *hands) mend(ctx context.Context, w *work) (r result) {
 	r.work = w
 	built, err := h.fetcher.Build(w.desired)
@@ -257,7 +259,7 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 	for _, id := range w.mend {
 		broken[id] = true
 	}
-	r.wishes, _ = h.follow(built)
+	r.wishes, r.objects = h.follow(built)
 	built = slices.DeleteFunc(built, func(b *unstructured.Unstructured) bool {
 		o, err := h.client.Prepare(b)
 		return err == nil && !broken[o.ID]
@@ -274,7 +276,23 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 			New:   h.fresh(w),
 		})
 	}
+	// What took its time to go, and what waited for that, is looked at again.
+	superfluous := h.superfluous(w, r.objects)
+	if r.err != nil || len(superfluous) == 0 {
+		return r
+	}
+	if r.err = h.reserved.wait(ctx); r.err != nil {
+		return r
+	}
+	pruned, err := client.Prune(ctx, w.app, h.notElsewhere(w.app, superfluous), w.desired.Terms.PruneAlso)
+	r.kept, r.err = pruned.Kept, err
+	r.gone = without(superfluous, pruned.Remaining)
 	return r
+}
+
+// without returns ids that are not among others.
+func without(ids, others []fleet.ObjectID) []fleet.ObjectID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id fleet.ObjectID) bool { return slices.Contains(others, id) })
 }
 
 // remove takes an app out of the cluster.
