@@ -65,7 +65,7 @@ func TestTooManyRequests(t *testing.T) {
 		round++
 		var many []string
 		for i := range 60 {
-			many = append(many, fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: many-%d, namespace: NS, labels: {navarch.dev/app: shop}}\ndata: {round: %q}\n", i, fmt.Sprint(round)))
+			many = append(many, fmt.Sprintf("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: many-%d, namespace: NS, labels: {navarch.dev/app: shop}}\ndata: {round: \"%d\"}\n", i, round))
 		}
 		applied, err := c.ApplyAll(t.Context(), b.objects(strings.Join(many, "---\n")), anew)
 		check(t, err)

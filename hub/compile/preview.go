@@ -201,8 +201,10 @@ func (c *comparison) app(name fleet.AppName) (AppPreview, error) {
 // cluster. The app says what to prune also.
 func keep(changes []overlays.ObjectChange, was []*unstructured.Unstructured, pruneAlso []string) []overlays.ObjectChange {
 	stays := map[fleet.ObjectID]bool{}
-	for i, id := range overlays.ObjectIDs(was) {
-		stays[id] = id.Kept(pruneAlso) || fleet.AsksToStay(was[i].GetLabels(), was[i].GetAnnotations()) != ""
+	for _, object := range was {
+		gvk := object.GroupVersionKind()
+		id := fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+		stays[id] = id.Kept(pruneAlso) || fleet.AsksToStay(object.GetLabels(), object.GetAnnotations()) != ""
 	}
 	for i, change := range changes {
 		if change.Action == overlays.ObjectRemoved && stays[change.Object] {
