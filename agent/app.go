@@ -21,7 +21,7 @@ type app struct {
 	revision string           // that brought desired
 	wanted   bool             // the index names the app
 	leaving  bool             // the index has a tombstone for it
-	preserve bool             // … which says to leave the objects in the cluster
+	stone    fleet.Tombstone  // … this one
 
 	record    apply.Record // as in the inventory
 	attempted wire.Applied
@@ -55,18 +55,20 @@ func (a *app) ready(state states) bool {
 		return false
 	}
 	return !slices.ContainsFunc(a.record.Objects, func(item apply.Item) bool {
-		return a.since(item.ObjectID, state).Health != wire.Current
+		return a.since(item, state).Health != wire.Current
 	})
 }
 
 // since is how an object does since it was applied: what was seen of a time before
 // says neither that it is well nor that it has failed.
-func (a *app) since(id fleet.ObjectID, state states) observe.State {
-	s, there := state(id)
+func (a *app) since(item apply.Item, state states) observe.State {
+	s, there := state(item.ObjectID)
 	switch {
+	case !there && item.Spent():
+		return observe.State{Health: wire.Current, Message: "it has run, and was deleted as its ttlSecondsAfterFinished says"}
 	case !there:
 		return observe.State{Health: wire.NotFound}
-	case s.Revision != 0 && s.Revision < a.revisions[id]:
+	case s.Revision != 0 && s.Revision < a.revisions[item.ObjectID]:
 		return observe.State{Health: wire.InProgress, Message: "it was applied, and not seen since"}
 	}
 	return s
@@ -88,7 +90,7 @@ func (a *app) report(cluster fleet.ClusterName, waitsFor []fleet.AppName, state 
 		Held:      a.orphaned(),
 	}
 	for _, item := range a.record.Objects {
-		s := a.since(item.ObjectID, state)
+		s := a.since(item, state)
 		report := wire.ObjectReport{ObjectID: item.ObjectID, Health: s.Health, Message: s.Message, Replicas: s.Replicas}
 		if drift, found := a.drifts[item.ObjectID]; found {
 			report.Drift = &drift
@@ -122,6 +124,9 @@ func (a *app) conditions(waitsFor []fleet.AppName, objects []wire.ObjectReport) 
 		reconciling.Status = "False"
 	case a.leaving:
 		ready.Reason, ready.Message = "Removing", fmt.Sprintf("%d objects are still there", len(a.record.Objects))
+		if a.failure != nil {
+			ready.Message += ": " + bounded(a.failure)
+		}
 		if len(a.record.Objects) == 0 {
 			ready.Reason, ready.Message = "Removed", "every object is gone"
 			reconciling.Status = "False"

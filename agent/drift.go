@@ -22,7 +22,7 @@ import (
 // differs tells whether an object, as it was last seen, is not as it was applied.
 func differs(item apply.Item, state observe.State, there bool) bool {
 	if !there {
-		return true
+		return !item.Spent()
 	}
 	return !state.Deleting && item.Owned != "" && state.Owned != item.Owned
 }
@@ -93,7 +93,8 @@ func (a *app) drifting() string {
 }
 
 // mend applies single objects of a current app again, or finds out how they differ,
-// and says what was done to them.
+// and says what was done to them. It forgets those that are gone because the app no
+// longer has them.
 func (h *hands) mend(ctx context.Context, w *work) (r result) {
 	r.work, r.drifts = w, map[fleet.ObjectID]wire.Drift{}
 	built, err := h.fetcher.Build(w.desired)
@@ -101,7 +102,7 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		r.err = err
 		return r
 	}
-	h.follow(built)
+	r.objects = h.follow(built)
 	terms := h.terms(w, built)
 	broken := make(map[fleet.ObjectID]bool, len(w.mend))
 	for _, id := range w.mend {
@@ -111,6 +112,11 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		o, err := h.client.Prepare(b)
 		return err == nil && !broken[o.ID]
 	})
+	client, err := h.client.As(ctx, w.account())
+	if err != nil {
+		r.err = err
+		return r
+	}
 	before, err := h.lookUp(ctx, w.mend)
 	if err != nil {
 		r.err = err
@@ -123,16 +129,19 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		DryRun: w.kind == looks,
 	}
 	if w.kind == mends {
-		if r.err = h.makeNamespaces(ctx, "", built); r.err != nil {
+		if r.err = h.makeNamespaces(ctx, client, "", built); r.err != nil {
 			return r
 		}
 	}
-	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
+	r.applied, r.err = client.ApplyAll(ctx, built, way)
 	after := make(map[fleet.ObjectID]metav1.ObjectMeta, len(r.applied))
 	for _, applied := range r.applied {
 		after[applied.ID] = applied.Meta
 	}
-	for _, id := range w.mend {
+	for _, id := range r.objects {
+		if !broken[id] {
+			continue
+		}
 		was, there := before[id]
 		is, asked := after[id]
 		taken := apply.TakenFrom(id, was, is, way.Ignore)
@@ -151,8 +160,25 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		for i := range r.applied {
 			r.applied[i].Meta = before[r.applied[i].ID] // which nobody has written
 		}
+		return r
 	}
+	// What took its time to go, and what waited for that, is looked at again.
+	superfluous := h.superfluous(w, r.objects)
+	if r.err != nil || len(superfluous) == 0 {
+		return r
+	}
+	if r.err = h.reserved.wait(ctx); r.err != nil {
+		return r
+	}
+	pruned, err := client.Prune(ctx, w.app, h.notElsewhere(w.app, superfluous), w.desired.Terms.PruneAlso)
+	r.kept, r.err = pruned.Kept, err
+	r.gone = without(superfluous, pruned.Remaining)
 	return r
+}
+
+// without returns ids that are not among others.
+func without(ids, others []fleet.ObjectID) []fleet.ObjectID {
+	return slices.DeleteFunc(slices.Clone(ids), func(id fleet.ObjectID) bool { return slices.Contains(others, id) })
 }
 
 // lookUp reads the metadata of objects; those that are not there are left out.
@@ -206,6 +232,6 @@ func (r *reconciler) finishMending(a *app, done result, now time.Time) {
 			r.metrics.repaired(1)
 		}
 	}
-	r.keep(a, done, a.record.IDs())
+	r.keep(a, done, without(a.record.IDs(), done.gone))
 	r.settle(a, done.err, now)
 }

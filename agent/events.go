@@ -21,6 +21,7 @@ const (
 	eventApplied       = "Applied"       // of an app: what has changed in Git is in the cluster
 	eventFailed        = "ApplyFailed"   // of an app
 	eventRemoved       = "Removed"       // of an app that has left the cluster
+	eventKept          = "Kept"          // of an app: an object that stays, see [apply.Kept]
 	eventDriftRepaired = "DriftRepaired" // of an object
 	eventDrifted       = "Drifted"       // of an object that stays as somebody made it
 )
@@ -72,6 +73,11 @@ func (e *events) failed(a *app, err error) {
 // removed tells of an app that has left the cluster.
 func (e *events) removed(a *app) {
 	e.app(a, corev1.EventTypeNormal, eventRemoved, "the app has left the cluster")
+}
+
+// kept tells of an object that stays in the cluster although its app no longer has it.
+func (e *events) kept(a *app, k apply.Kept) {
+	e.app(a, corev1.EventTypeNormal, eventKept, "%s is left in the cluster as nobody's: %s", k.ID, k.Why)
 }
 
 // drifted tells of an object that somebody has changed or deleted.

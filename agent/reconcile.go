@@ -144,7 +144,7 @@ func (r *reconciler) retarget(target fetch.Target) {
 	for _, tombstone := range target.Index.Tombstones {
 		named[tombstone.App] = true
 		a := r.app(tombstone.App)
-		a.preserve = tombstone.Preserve
+		a.stone = tombstone
 		if !a.leaving {
 			a.wanted, a.leaving, a.failure, a.retryAt = false, true, nil, time.Time{}
 			r.interrupt(a)
@@ -277,7 +277,7 @@ func (r *reconciler) next(a *app, now time.Time) *work {
 	w := &work{app: a.name, desired: a.desired, revision: a.revision, record: a.record}
 	switch {
 	case a.leaving && len(a.record.Objects) > 0:
-		w.kind, w.preserve = removes, a.preserve
+		w.kind, w.stone = removes, a.stone
 		return w
 	case a.wanted && (!a.current() || a.failure != nil):
 		w.kind, w.gate = applies, make(chan struct{})
@@ -315,6 +315,7 @@ func (r *reconciler) finish(done result, now time.Time) {
 	a.work = nil
 	// The inventory may hold what the work reserved.
 	a.record = r.hands.inventory.Record(w.app)
+	r.tellKept(a, done.kept)
 	switch w.kind {
 	case removes:
 		r.finishRemoval(a, done, now)
@@ -358,7 +359,7 @@ func (r *reconciler) keep(a *app, done result, ids []fleet.ObjectID) {
 		has[id] = true
 	}
 	for _, applied := range done.applied {
-		known[applied.ID] = apply.Item{Owned: apply.Owned(&applied.Meta), Body: applied.Hash}
+		known[applied.ID] = apply.Item{Owned: apply.Owned(&applied.Meta), Body: applied.Hash, Runs: applied.Runs}
 		a.revisions[applied.ID] = observe.RevisionOf(applied.Meta.ResourceVersion)
 		has[applied.ID] = true // also where nobody knew its kind when it was reserved
 	}

@@ -2,6 +2,7 @@ package agent
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -37,8 +38,7 @@ type work struct {
 	revision string           // that brought desired
 	record   apply.Record     // as it was when the work began
 	mend     []fleet.ObjectID // objects to apply again, or to look at
-	// preserve leaves the objects in the cluster, as nobody's.
-	preserve bool
+	stone    fleet.Tombstone  // that says to remove
 	cancel   context.CancelFunc
 	gate     chan struct{} // closed when everything that the app depends on is ready
 }
@@ -52,6 +52,8 @@ type result struct {
 	// objects are all of the app's by now; after removing, those that are still there.
 	objects []fleet.ObjectID
 	remains []fleet.ObjectID // of an apply: no longer wanted, and still there
+	gone    []fleet.ObjectID // of a mend: no longer wanted, and not there any more
+	kept    []apply.Kept     // no longer wanted, and left in the cluster
 }
 
 // hands carry out work. They are for any number of goroutines.
@@ -101,14 +103,27 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		r.err = ctx.Err()
 		return r
 	}
-	if r.err = h.makeNamespaces(ctx, w.desired.Namespace, built); r.err != nil {
+	client, err := h.client.As(ctx, w.account())
+	if err != nil {
+		r.err = err
 		return r
 	}
 	h.look(ctx, w)
 	way := apply.Way{Terms: h.terms(w, built), There: h.there(w), New: h.fresh(w)}
-	r.applied, r.err = h.client.ApplyAll(ctx, built, way)
+	if way.Atomic {
+		if r.err = client.Rehearse(ctx, built, way); r.err != nil {
+			return r
+		}
+	}
+	if r.err = h.makeNamespaces(ctx, client, w.desired.Namespace, built); r.err != nil {
+		return r
+	}
+	r.applied, r.err = client.ApplyAll(ctx, built, way)
 	r.objects = h.follow(built) // the app may have brought kinds
 	if r.err != nil {
+		if way.Atomic && len(r.applied) > 0 {
+			r.err = errors.Join(apply.ErrHalfway, r.err)
+		}
 		return r
 	}
 	gone := h.superfluous(w, r.objects)
@@ -119,7 +134,8 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 		return r
 	}
 	gone = h.notElsewhere(w.app, gone)
-	r.remains, r.err = h.client.Prune(ctx, w.app, gone)
+	pruned, err := client.Prune(ctx, w.app, gone, w.desired.Terms.PruneAlso)
+	r.remains, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
 }
 
@@ -161,7 +177,7 @@ func (h *hands) terms(w *work, built []*unstructured.Unstructured) fleet.Terms {
 
 // makeNamespaces creates the namespaces that objects need and that are not there,
 // but for those that the app brings itself.
-func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstructured.Unstructured) error {
+func (h *hands) makeNamespaces(ctx context.Context, client *apply.Client, own string, built []*unstructured.Unstructured) error {
 	needed, brought := map[string]bool{}, map[string]bool{}
 	if own != "" {
 		needed[own] = true
@@ -177,7 +193,7 @@ func (h *hands) makeNamespaces(ctx context.Context, own string, built []*unstruc
 		if brought[name] || h.cluster.HasNamespace(name) {
 			continue
 		}
-		if err := h.client.CreateNamespace(ctx, name); err != nil {
+		if err := client.CreateNamespace(ctx, name); err != nil {
 			return fmt.Errorf("create namespace %q: %w", name, err)
 		}
 	}
@@ -200,7 +216,7 @@ func (h *hands) look(ctx context.Context, w *work) {
 }
 
 // there returns whether an object is in the cluster as it was applied before, from
-// the same bytes.
+// the same bytes, or has run as it would run again.
 func (h *hands) there(w *work) func(apply.Object) bool {
 	items := make(map[fleet.ObjectID]apply.Item, len(w.record.Objects))
 	for _, item := range w.record.Objects {
@@ -208,13 +224,15 @@ func (h *hands) there(w *work) func(apply.Object) bool {
 	}
 	return func(o apply.Object) bool {
 		item := items[o.ID]
-		if item.Body == "" || item.Body != o.Hash() {
+		state, seen := h.watcher.State(o.ID)
+		switch {
+		case !seen && item.Spent() && item.Runs == o.Runs:
+			return true
+		case item.Body == "" || item.Body != o.Hash():
 			return false
-		}
-		if w.desired.Terms.Drift != "" {
+		case w.desired.Terms.Drift != "":
 			return true // whatever somebody made of it since
 		}
-		state, seen := h.watcher.State(o.ID)
 		return seen && !state.Deleting && state.Owned == item.Owned
 	}
 }
@@ -262,11 +280,29 @@ func (h *hands) remove(ctx context.Context, w *work) (r result) {
 	if r.err = h.reserved.wait(ctx); r.err != nil {
 		return r
 	}
-	ids := h.notElsewhere(w.app, w.record.IDs())
-	if w.preserve {
-		r.objects, r.err = h.client.Release(ctx, w.app, ids)
+	client, err := h.client.As(ctx, w.account())
+	if errors.Is(err, apply.ErrNoAccount) {
+		// The hub says that the app goes, and it has put there only what the account let it.
+		client, err = h.client.As(ctx, apply.Account{})
+	}
+	if err != nil {
+		r.err = err
 		return r
 	}
-	r.objects, r.err = h.client.Prune(ctx, w.app, ids)
+	ids := h.notElsewhere(w.app, w.record.IDs())
+	if w.stone.Preserve {
+		r.objects, r.err = client.Release(ctx, w.app, ids)
+		return r
+	}
+	pruned, err := client.Prune(ctx, w.app, ids, w.stone.PruneAlso)
+	r.objects, r.kept, r.err = pruned.Remaining, pruned.Kept, err
 	return r
+}
+
+// account is whose rights the work is done with.
+func (w *work) account() apply.Account {
+	if w.kind == removes {
+		return apply.Account{Namespace: w.stone.Namespace, Name: w.stone.ServiceAccount}
+	}
+	return apply.Account{Namespace: w.desired.Namespace, Name: w.desired.Terms.ServiceAccount}
 }

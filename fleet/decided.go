@@ -64,7 +64,8 @@ func (e *Eviction) equal(f *Eviction) bool {
 }
 
 func (t Tombstone) equal(u Tombstone) bool {
-	return t.App == u.App && t.Revision == u.Revision && t.Preserve == u.Preserve && t.Evicted.equal(u.Evicted)
+	return t.App == u.App && t.Revision == u.Revision && t.Preserve == u.Preserve && slices.Equal(t.PruneAlso, u.PruneAlso) &&
+		t.Namespace == u.Namespace && t.ServiceAccount == u.ServiceAccount && t.Evicted.equal(u.Evicted)
 }
 
 // PreviousOf returns what was decided for every app, as far as what is published

@@ -85,26 +85,6 @@ func (r Rollout) Terms() Terms {
 	return t
 }
 
-// Precious tells whether other things go when the object goes, which nobody can bring
-// back: it stays in the cluster when its app no longer has it, unless the app says
-// otherwise ([Terms.PruneAlso]).
-func (id ObjectID) Precious() bool {
-	switch id.Group {
-	case "":
-		return id.Kind == kindNamespace || id.Kind == kindClaim
-	case "apiextensions.k8s.io":
-		return id.Kind == kindDefinition
-	}
-	return false
-}
-
-// The kinds that are precious.
-const (
-	kindNamespace  = "Namespace"
-	kindClaim      = "PersistentVolumeClaim"
-	kindDefinition = "CustomResourceDefinition"
-)
-
 func (t Terms) equal(u Terms) bool {
 	return t.Adopt == u.Adopt && t.Preserve == u.Preserve && t.Drift == u.Drift && t.Atomic == u.Atomic && t.Force == u.Force &&
 		t.ServiceAccount == u.ServiceAccount && slices.Equal(t.PruneAlso, u.PruneAlso) && slices.Equal(t.Health, u.Health) &&
@@ -127,6 +107,12 @@ type Tombstone struct {
 	Revision string  `json:"revision"` // the commit that took the app away
 	// Preserve leaves the objects in the cluster; they are nobody's from then on.
 	Preserve bool `json:"preserve,omitempty"`
+	// PruneAlso and ServiceAccount, of Namespace, are what the app said last; see
+	// [Terms]. An app that is removed because an agent keeps it though no index names it
+	// has none.
+	PruneAlso      []string `json:"pruneAlso,omitempty"`
+	Namespace      string   `json:"namespace,omitempty"`
+	ServiceAccount string   `json:"serviceAccount,omitempty"`
 	// Evicted is set where the app left because the cluster, or the app in it, failed.
 	Evicted *Eviction `json:"evicted,omitempty"`
 }
@@ -181,6 +167,10 @@ type Change struct {
 	// Deleted is every object that the change takes away from the cluster, by id. An
 	// object that moves to another app is not deleted.
 	Deleted []ObjectID `json:"deleted,omitempty"`
+	// Kept is every object that leaves its app and stays in the cluster, by id, because
+	// it is precious; a definition without any object of its kind goes all the same. The
+	// objects of an app that preserves all of them are not listed.
+	Kept []ObjectID `json:"kept,omitempty"`
 	// Desired is what to announce.
 	Desired Desired `json:"-"`
 }

@@ -49,8 +49,8 @@ type comparison struct {
 // change compares one cluster.
 func (d *comparison) change(cluster ClusterName, before, after Desired, revision string) Change {
 	c := Change{Cluster: cluster}
-	var gone, come []DesiredApp // whose objects may go, or come
-	preserved, failed := map[AppName]bool{}, map[AppName]bool{}
+	var gone, come []DesiredApp // whose objects may go, or come; what goes has the terms it goes by
+	removed, failed := map[AppName]DesiredApp{}, map[AppName]bool{}
 	for _, stone := range after.Tombstones {
 		failed[stone.App] = stone.Evicted != nil
 	}
@@ -61,21 +61,20 @@ func (d *comparison) change(cluster ClusterName, before, after Desired, revision
 			come = append(come, *is)
 		case is == nil:
 			c.Removed = append(c.Removed, was.Name)
-			if was.Terms.Preserve {
-				preserved[was.Name] = true
-				continue
-			}
-			if failed[was.Name] {
-				continue // no commit took it away: it runs elsewhere
+			removed[was.Name] = *was
+			if was.Terms.Preserve || failed[was.Name] {
+				continue // it stays; or no commit took it away: it runs elsewhere
 			}
 			gone = append(gone, *was)
 		case !was.equal(*is):
 			c.Changed = append(c.Changed, is.Name)
-			gone, come = append(gone, *was), append(come, *is)
+			leaves := *was
+			leaves.Terms = is.Terms
+			gone, come = append(gone, leaves), append(come, *is)
 		}
 	}
-	c.Deleted = d.deleted(gone, come)
-	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision, preserved)}
+	c.Deleted, c.Kept = d.deleted(gone, come)
+	c.Desired = Desired{Apps: slices.Concat(after.Apps), Tombstones: c.tombstones(before, after, revision, removed)}
 	return c
 }
 
@@ -86,14 +85,14 @@ func (c Change) empty(before Desired) bool {
 
 // tombstones are those that stood, those that a person agreed to, and those of the
 // apps that the change removes, without those of apps that are wanted.
-func (c Change) tombstones(before, after Desired, revision string, preserved map[AppName]bool) []Tombstone {
+func (c Change) tombstones(before, after Desired, revision string, removed map[AppName]DesiredApp) []Tombstone {
 	stones := make(map[AppName]Tombstone, len(before.Tombstones))
 	for _, t := range before.Tombstones {
 		t.Evicted = nil // what is wanted says whether that still holds
 		stones[t.App] = t
 	}
 	for _, app := range c.Removed {
-		stones[app] = Tombstone{App: app, Revision: revision, Preserve: preserved[app]}
+		stones[app] = removed[app].tombstone(revision)
 	}
 	for _, t := range after.Tombstones {
 		if standing, stands := stones[t.App]; stands {
@@ -108,14 +107,24 @@ func (c Change) tombstones(before, after Desired, revision string, preserved map
 	return sortedStones(stones)
 }
 
+// tombstone is that of an app that leaves a cluster.
+func (a DesiredApp) tombstone(revision string) Tombstone {
+	t := Tombstone{App: a.Name, Revision: revision, Preserve: a.Terms.Preserve, PruneAlso: a.Terms.PruneAlso}
+	if a.Terms.ServiceAccount != "" {
+		t.Namespace, t.ServiceAccount = a.Namespace, a.Terms.ServiceAccount
+	}
+	return t
+}
+
 func sortedStones(stones map[AppName]Tombstone) []Tombstone {
 	return slices.SortedFunc(maps.Values(stones), func(a, b Tombstone) int { return cmp.Compare(a.App, b.App) })
 }
 
-// deleted lists the objects of the apps that go which no app that comes has.
-func (d *comparison) deleted(gone, come []DesiredApp) []ObjectID {
+// deleted lists the objects of the apps that go which no app that comes has, and
+// apart from them those that stay in the cluster all the same.
+func (d *comparison) deleted(gone, come []DesiredApp) (deleted, kept []ObjectID) {
 	if len(gone) == 0 {
-		return nil
+		return nil, nil
 	}
 	stays := map[ObjectID]bool{}
 	for _, app := range come {
@@ -123,16 +132,20 @@ func (d *comparison) deleted(gone, come []DesiredApp) []ObjectID {
 			stays[id] = true
 		}
 	}
-	var deleted []ObjectID
 	for _, app := range gone {
 		for _, id := range d.contents[app.Content()] {
-			if !stays[id] {
+			switch {
+			case stays[id]:
+			case id.Kept(app.Terms.PruneAlso):
+				kept = append(kept, id)
+			default:
 				deleted = append(deleted, id)
 			}
 		}
 	}
 	slices.SortFunc(deleted, compareObjects)
-	return slices.Compact(deleted)
+	slices.SortFunc(kept, compareObjects)
+	return slices.Compact(deleted), slices.Compact(kept)
 }
 
 func (a DesiredApp) equal(b DesiredApp) bool {

@@ -40,6 +40,15 @@ func preserving(words ...string) Desired {
 	return d
 }
 
+// pruning is like desired; all apps prune these kinds as well.
+func pruning(kinds string, words ...string) Desired {
+	d := desired(words...)
+	for i := range d.Apps {
+		d.Apps[i].Terms.PruneAlso = strings.Fields(kinds)
+	}
+	return d
+}
+
 func configMap(name string) ObjectID {
 	return ObjectID{Kind: "ConfigMap", Namespace: "shop", Name: name}
 }
@@ -146,6 +155,57 @@ func TestDiff(t *testing.T) {
 				Desired: Desired{Apps: desired("base=b").Apps, Tombstones: []Tombstone{{App: "area", Revision: "r1", Preserve: true}}},
 			}}},
 		},
+		"what is precious stays when its app goes": {
+			published:  Published{"eu": desired("area=n", "base=p", "shop=c")},
+			wanted:     Published{"eu": desired("shop=e")},
+			definition: clustersNamed("eu"),
+			want: Plan{Changes: []Change{{
+				Cluster: "eu", Removed: []AppName{"area", "base"}, Changed: []AppName{"shop"},
+				Deleted: []ObjectID{{Group: "example.com", Kind: "Namespace", Name: "other"}},
+				Kept: []ObjectID{
+					{Kind: "Namespace", Name: "shop"}, {Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "data"},
+					{Group: "apiextensions.k8s.io", Kind: "CustomResourceDefinition", Name: "shops.example.com"},
+				},
+				Desired: desired("shop=e", "-area@r1", "-base@r1"),
+			}}},
+		},
+		"what is precious goes when its app goes and says so": {
+			published:  Published{"eu": pruning("Namespace", "area=n", "base=p")},
+			definition: clustersNamed("eu"),
+			want: Plan{
+				Changes: []Change{{
+					Cluster: "eu", Removed: []AppName{"area", "base"},
+					Deleted: []ObjectID{{Kind: "Namespace", Name: "shop"}, {Group: "example.com", Kind: "Namespace", Name: "other"}},
+					Kept:    []ObjectID{{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "data"}},
+					Desired: Desired{Tombstones: []Tombstone{
+						{App: "area", Revision: "r1", PruneAlso: []string{"Namespace"}}, {App: "base", Revision: "r1", PruneAlso: []string{"Namespace"}},
+					}},
+				}},
+				Holds: []Hold{{"eu", "would delete Namespace shop: that always needs a person"}},
+			},
+		},
+		"an app that stays decides by what it says from now on": {
+			published:  Published{"eu": desired("area=n", "shop=p")},
+			wanted:     Published{"eu": pruning("Namespace", "area=e", "shop=e")},
+			definition: clustersNamed("eu"),
+			want: Plan{
+				Changes: []Change{{
+					Cluster: "eu", Changed: []AppName{"area", "shop"},
+					Deleted: []ObjectID{{Kind: "Namespace", Name: "shop"}, {Group: "example.com", Kind: "Namespace", Name: "other"}},
+					Kept:    []ObjectID{{Kind: "PersistentVolumeClaim", Namespace: "shop", Name: "data"}},
+					Desired: pruning("Namespace", "area=e", "shop=e"),
+				}},
+				Holds: []Hold{{"eu", "would delete Namespace shop: that always needs a person"}},
+			},
+		},
+		"an app goes that had an account": {
+			published:  Published{"eu": Desired{Apps: []DesiredApp{{Name: "shop", Namespace: "shop", Overlay: "e", Base: "base", Terms: Terms{ServiceAccount: "deployer"}}}}},
+			definition: clustersNamed("eu"),
+			want: Plan{Changes: []Change{{
+				Cluster: "eu", Removed: []AppName{"shop"},
+				Desired: Desired{Tombstones: []Tombstone{{App: "shop", Revision: "r1", Namespace: "shop", ServiceAccount: "deployer"}}},
+			}}},
+		},
 		"only the terms change": {
 			published:  Published{"eu": desired("shop=a")},
 			wanted:     Published{"eu": preserving("shop=a")},
@@ -216,8 +276,14 @@ func TestHolds(t *testing.T) {
 			definition: clustersNamed("eu", "us"),
 			want:       []Hold{{"eu", "would delete 2 of 10 objects: the deletion budget is 0"}},
 		},
-		"what other things go with always needs a person": {
+		"what is precious stays, and is not held": {
+			budget:     DeletionBudget{Objects: count(1)},
 			published:  Published{"eu": desired("a=n", "b=p", "c=c", "shop=e")},
+			wanted:     Published{"eu": desired("shop=e")},
+			definition: clustersNamed("eu"),
+		},
+		"what is precious goes with a person's go, where the app says so": {
+			published:  Published{"eu": pruning("Namespace PersistentVolumeClaim CustomResourceDefinition", "a=n", "b=p", "c=c", "shop=e")},
 			wanted:     Published{"eu": desired("shop=e")},
 			definition: clustersNamed("eu"),
 			want: []Hold{{"eu", "would delete Namespace shop, PersistentVolumeClaim shop/data, " +

@@ -22,6 +22,11 @@ func (c ObjectChange) String() string {
 		return "+ " + c.Object.String()
 	case ObjectRemoved:
 		return "- " + c.Object.String()
+	case ObjectKept:
+		if c.Object.Kind == "CustomResourceDefinition" {
+			return "= " + c.Object.String() + ", stays in the cluster where there are objects of its kind"
+		}
+		return "= " + c.Object.String() + ", stays in the cluster"
 	case ObjectReplaced:
 		fmt.Fprintf(&b, "~ %s, in place of %s", c.Object, c.Was.Name)
 	default:

@@ -19,6 +19,8 @@ const (
 	ObjectRemoved  = "removed"
 	ObjectChanged  = "changed"
 	ObjectReplaced = "replaced"
+	// ObjectKept leaves its app and stays in the cluster; [Compare] does not say so.
+	ObjectKept = "kept"
 )
 
 // ObjectChange is what happens to one object. It holds no value of a Secret.

@@ -36,7 +36,7 @@ var messages = map[string]any{
 				{Name: "database", Overlay: overlay, Base: base},
 				{Name: "shop", Namespace: "shop", Overlay: overlay, Base: base, DependsOn: []fleet.AppName{"database"}},
 			},
-			Tombstones: []fleet.Tombstone{{App: "old", Revision: "main@sha1:4f0c"}},
+			Tombstones: []fleet.Tombstone{{App: "old", Revision: "main@sha1:4f0c", PruneAlso: []string{"Namespace"}, Namespace: "old", ServiceAccount: "deployer"}},
 		},
 	},
 	"index-empty": wire.Index{Version: 1, Cluster: "eu-1", Desired: fleet.Desired{Apps: []fleet.DesiredApp{}}},

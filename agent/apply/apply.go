@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/navarch/navarch/fleet"
 )
@@ -23,15 +24,17 @@ const (
 	// LabelApp names the app that an object belongs to. Its overlay puts it there.
 	LabelApp = "navarch.dev/app"
 	// AnnotationForce lets the agent delete the object and make it again when a field
-	// that cannot change has changed: value "enabled".
-	AnnotationForce = "navarch.dev/force"
-	// AnnotationPrune keeps the object when its app no longer has it: value "disabled".
-	AnnotationPrune = "navarch.dev/prune"
+	// that cannot change has changed: value "enabled". Flux's means the same.
+	AnnotationForce     = "navarch.dev/force"
+	annotationForceFlux = "kustomize.toolkit.fluxcd.io/force"
 )
 
 // ErrForeign means that an object would have to be deleted and made again, and does
 // not carry the label of the app that wants it.
 var ErrForeign = errors.New("it does not belong to the app, so it is not deleted to be made again")
+
+// errLingers means that an object was deleted to be made again and is still there.
+var errLingers = errors.New("it was deleted to be made again, and is still there")
 
 // ObjectError is why one object could not be applied.
 type ObjectError struct {
@@ -40,12 +43,12 @@ type ObjectError struct {
 }
 
 // Error gives the object and the API server's words.
-func (e *ObjectError) Error() string { return fmt.Sprintf("%s: %v%s", e.ID, e.Err, hint(e.Err)) }
+func (e *ObjectError) Error() string { return fmt.Sprintf("%s: %v%s", e.ID, e.Err, hint(e.ID, e.Err)) }
 
 // Unwrap returns the API server's error.
 func (e *ObjectError) Unwrap() error { return e.Err }
 
-func hint(err error) string {
+func hint(id fleet.ObjectID, err error) string {
 	switch {
 	case meta.IsNoMatchError(err):
 		return " (the cluster does not know this kind: install its CustomResourceDefinition first, or list the app that does under dependsOn)"
@@ -55,10 +58,14 @@ func hint(err error) string {
 		return " (it is made again when it is gone)"
 	case errors.Is(err, ErrForeign):
 		return " (delete it yourself, or give the app's object another name)"
+	case immutable(err) && id.Precious():
+		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted, with all that it holds, and made again)"
 	case immutable(err):
-		return " (a field of it cannot be changed: annotate the object with " + AnnotationForce + ": enabled to have it deleted and made again)"
+		return " (a field of it cannot be changed: set force: true in the app's spec, or annotate the object with " + AnnotationForce + ": enabled, to have it deleted and made again)"
+	case errors.Is(err, errLingers):
+		return " (its finalizers, or what uses it, keep it: it is made again when it is gone)"
 	case apierrors.IsForbidden(err):
-		return " (the agent's ServiceAccount has no right to this, or a policy of the cluster refuses it)"
+		return " (the ServiceAccount that it is applied with, the agent's or the one that the app names, has no right to this, or a policy of the cluster refuses it)"
 	}
 	return ""
 }
@@ -81,21 +88,32 @@ func terminating(err error) bool {
 type Applied struct {
 	ID   fleet.ObjectID
 	Hash string // of what was sent
+	Runs string // see [Object.Runs]
 	Meta metav1.ObjectMeta
 }
 
 // Apply applies one object. Where a field that cannot change has changed and the
-// object allows it, the object is deleted and made again.
-func (c *Client) Apply(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	m, err := c.patch(ctx, o, false)
-	if err == nil || !immutable(err) || o.Annotations[AnnotationForce] != "enabled" {
+// object or its app allows it, the object is deleted and made again, and so is a Job.
+func (c *Client) Apply(ctx context.Context, o Object, terms fleet.Terms) (metav1.ObjectMeta, error) {
+	m, err := c.patch(ctx, o)
+	if err == nil || !immutable(err) || !o.replaceable(terms) {
 		return m, err
 	}
 	if err := c.replace(ctx, o); err != nil {
 		return m, err
 	}
-	return c.patch(ctx, o, false)
+	return c.patch(ctx, o)
 }
+
+// replaceable tells whether an object may be deleted to be made again. What other
+// things go with is not meant by an app that says so of all its objects.
+func (o Object) replaceable(terms fleet.Terms) bool {
+	return isJob(o.ID) || o.Annotations[AnnotationForce] == "enabled" || o.Annotations[annotationForceFlux] == "enabled" ||
+		terms.Force && !o.ID.Kept(terms.PruneAlso)
+}
+
+// lingersAtMost is how long to wait until a deleted object is gone.
+const lingersAtMost = 30 * time.Second
 
 // replace deletes an object of the same app and waits until it is gone.
 func (c *Client) replace(ctx context.Context, o Object) error {
@@ -109,7 +127,9 @@ func (c *Client) replace(ctx context.Context, o Object) error {
 	if err := c.Delete(ctx, o.Kind, o.ID, m.UID); ignoreAbsent(err) != nil {
 		return err
 	}
-	return c.until(ctx, func() (bool, error) {
+	wait, cancel := context.WithTimeoutCause(ctx, lingersAtMost, errLingers)
+	defer cancel()
+	return c.until(wait, func() (bool, error) {
 		now, err := c.Look(ctx, o.Kind, o.ID)
 		return apierrors.IsNotFound(err) || err == nil && now.UID != m.UID, ignoreAbsent(err)
 	})
@@ -133,7 +153,7 @@ func (c *Client) until(ctx context.Context, ask func() (bool, error)) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		case <-tick.C:
 		}
 	}
@@ -155,21 +175,7 @@ type Way struct {
 // its siblings. It returns what was applied, and the errors of the rest joined, each
 // an [ObjectError].
 func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructured, way Way) ([]Applied, error) {
-	var ready []Object
-	var unknown []*unstructured.Unstructured
-	var failures []error
-	for _, b := range built {
-		o, err := c.Prepare(b)
-		switch {
-		case err == nil && way.There(o):
-		case err == nil:
-			ready = append(ready, o)
-		case meta.IsNoMatchError(err):
-			unknown = append(unknown, b)
-		default:
-			failures = append(failures, &ObjectError{o.ID, err})
-		}
-	}
+	ready, unknown, failures := c.prepareAll(built, way)
 	var applied []Applied
 	for _, stage := range Stages(ready) {
 		done, err := c.applyStage(ctx, stage, way)
@@ -182,27 +188,57 @@ func (c *Client) ApplyAll(ctx context.Context, built []*unstructured.Unstructure
 			return applied, ctx.Err()
 		}
 	}
-	done, err := c.applyLate(ctx, unknown, definesKinds(ready), way)
+	served := slices.DeleteFunc(ready, func(o Object) bool { return o.ID.Kind != "CustomResourceDefinition" || !has(applied, o.ID) })
+	done, err := c.applyLate(ctx, unknown, defines(served), way)
 	return append(applied, done...), errors.Join(append(failures, err)...)
 }
 
-// applyLate applies objects whose kind was unknown. Where the app itself brought
-// definitions, the API server may take a moment to serve them.
-func (c *Client) applyLate(ctx context.Context, unknown []*unstructured.Unstructured, defined bool, way Way) ([]Applied, error) {
+// stranger is an object of a kind that the API does not serve.
+type stranger struct {
+	built *unstructured.Unstructured
+	err   error
+}
+
+// prepareAll prepares those objects that are not there as they should be.
+func (c *Client) prepareAll(built []*unstructured.Unstructured, way Way) (ready []Object, unknown []stranger, failures []error) {
+	for _, b := range built {
+		o, err := c.Prepare(b)
+		switch {
+		case err == nil && way.There(o):
+		case err == nil:
+			ready = append(ready, o)
+		case meta.IsNoMatchError(err):
+			unknown = append(unknown, stranger{b, err})
+		default:
+			failures = append(failures, &ObjectError{o.ID, err})
+		}
+	}
+	return ready, unknown, failures
+}
+
+// servedAtMost is how long to wait until discovery tells of a kind whose definition is
+// established.
+const servedAtMost = 10 * time.Second
+
+// applyLate applies objects whose kind was unknown. The API server may take a moment
+// to serve those that the app itself has defined by now; for others nothing is asked
+// again.
+func (c *Client) applyLate(ctx context.Context, unknown []stranger, defined map[schema.GroupKind]bool, way Way) ([]Applied, error) {
 	if len(unknown) == 0 {
 		return nil, nil
 	}
 	var late []Object
 	var failures []error
-	wait, cancel := context.WithTimeout(ctx, 10*time.Second)
+	wait, cancel := context.WithTimeout(ctx, servedAtMost)
 	defer cancel()
-	for _, b := range unknown {
-		var o Object
-		var err error
-		_ = c.until(wait, func() (bool, error) { // its own error says more than that time is up
-			o, err = c.Prepare(b)
-			return err == nil || !defined || !meta.IsNoMatchError(err), nil
-		})
+	for _, u := range unknown {
+		o, err := Object{ID: IDOf(u.built)}, u.err
+		if defined[u.built.GroupVersionKind().GroupKind()] {
+			_ = c.until(wait, func() (bool, error) { // its own error says more than that time is up
+				o, err = c.Prepare(u.built)
+				return err == nil || !meta.IsNoMatchError(err), nil
+			})
+		}
 		if err != nil {
 			failures = append(failures, &ObjectError{o.ID, err})
 			continue
@@ -217,35 +253,15 @@ func has(applied []Applied, id fleet.ObjectID) bool {
 	return slices.ContainsFunc(applied, func(a Applied) bool { return a.ID == id })
 }
 
-func definesKinds(objects []Object) bool {
-	return slices.ContainsFunc(objects, func(o Object) bool { return o.ID.Kind == "CustomResourceDefinition" })
-}
-
 // applyStage applies objects side by side.
 func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]Applied, error) {
-	fresh := slices.DeleteFunc(slices.Clone(stage), func(o Object) bool { return !way.New(o.ID) })
-	exist, err := c.exist(ctx, fresh, way.Adopt)
-	if err != nil {
-		return nil, err
-	}
 	metas := make([]metav1.ObjectMeta, len(stage))
 	failures := make([]error, len(stage))
 	var group sync.WaitGroup
 	for n, o := range stage {
-		if exist[o.ID] {
-			failures[n] = &ObjectError{o.ID, ErrExists}
-			continue
-		}
 		group.Go(func() {
-			o, err := c.localise(ctx, o, way.Ignore)
-			switch {
-			case err != nil:
-			case way.DryRun:
-				metas[n], err = c.patch(ctx, o, true)
-			default:
-				metas[n], err = c.Apply(ctx, o)
-			}
-			if err != nil {
+			var err error
+			if metas[n], err = c.bring(ctx, o, way); err != nil {
 				failures[n] = &ObjectError{o.ID, err}
 			}
 		})
@@ -254,8 +270,27 @@ func (c *Client) applyStage(ctx context.Context, stage []Object, way Way) ([]App
 	var applied []Applied
 	for n, o := range stage {
 		if failures[n] == nil {
-			applied = append(applied, Applied{o.ID, o.Hash(), metas[n]})
+			applied = append(applied, Applied{o.ID, o.Hash(), o.Runs, metas[n]})
 		}
 	}
 	return applied, errors.Join(failures...)
+}
+
+// bring applies one object of an app, unless it is somebody else's.
+func (c *Client) bring(ctx context.Context, o Object, way Way) (metav1.ObjectMeta, error) {
+	if err := c.free(ctx, o, way); err != nil {
+		return metav1.ObjectMeta{}, err
+	}
+	o, err := c.localise(ctx, o, way.Ignore)
+	if err != nil {
+		return metav1.ObjectMeta{}, err
+	}
+	if way.DryRun {
+		return c.dryRun(ctx, o)
+	}
+	m, err := c.Apply(ctx, o, way.Terms)
+	if err == nil && m.Labels[LabelLeft] != o.Labels[LabelLeft] {
+		return c.relabel(ctx, o.Kind, o.ID, notLeft) // the app has it again
+	}
+	return m, err
 }

@@ -168,54 +168,6 @@ func (b *bed) holdNamespace(name string) {
 	})
 }
 
-// TestForce: an object that says so is made again where a field cannot change. One
-// that is not this app's is never deleted for that.
-func TestForce(t *testing.T) {
-	const force = "labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}"
-	forced := strings.ReplaceAll(strings.Replace(web, "labels: {navarch.dev/app: shop}", force, 1), "app: web", "app: other")
-	stateful := `apiVersion: apps/v1
-kind: StatefulSet
-metadata: {name: db, namespace: NS, labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}}
-spec:
-  serviceName: SERVICE
-  selector: {matchLabels: {app: db}}
-  template:
-    metadata: {labels: {app: db}}
-    spec: {containers: [{name: db, image: "example.com/db:1"}]}
-`
-	role := `apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {name: read, namespace: NS, labels: {navarch.dev/app: shop}, annotations: {navarch.dev/force: enabled}}
-roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: SERVICE}
-`
-	for name, test := range map[string]struct{ kind, apiVersion, object, before, after string }{
-		"a Deployment's selector": {"Deployment", "apps/v1", "web", web, forced},
-		"a StatefulSet's service": {"StatefulSet", "apps/v1", "db", strings.Replace(stateful, "SERVICE", "a", 1), strings.Replace(stateful, "SERVICE", "b", 1)},
-		"a RoleBinding's role":    {"RoleBinding", "rbac.authorization.k8s.io/v1", "read", strings.Replace(role, "SERVICE", "a", 1), strings.Replace(role, "SERVICE", "b", 1)},
-	} {
-		t.Run(name, func(t *testing.T) {
-			b := newBed(t)
-			b.must(test.before)
-			was := b.get(test.apiVersion, test.kind, test.object)
-			if _, err := b.apply(strings.ReplaceAll(test.after, "enabled", "disabled")); err == nil || !strings.Contains(err.Error(), "annotate the object") {
-				t.Errorf("without the annotation: %v", err)
-			}
-			b.edit(b.get(test.apiVersion, test.kind, test.object), func(o *unstructured.Unstructured) { o.SetLabels(nil) })
-			if _, err := b.apply(test.after); err == nil || !strings.Contains(err.Error(), "does not belong to the app") {
-				t.Errorf("where it is somebody else's: %v", err)
-			}
-			if is := b.get(test.apiVersion, test.kind, test.object); is == nil || is.GetUID() != was.GetUID() {
-				t.Fatal("somebody else's was deleted")
-			}
-			b.must(test.before)
-			b.must(test.after)
-			if is := b.get(test.apiVersion, test.kind, test.object); is == nil || is.GetUID() == was.GetUID() {
-				t.Error("it was not made again")
-			}
-		})
-	}
-}
-
 const definition = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata: {name: things.NS.example.com, labels: {navarch.dev/app: shop}}
@@ -281,64 +233,12 @@ metadata: {name: NS, labels: {navarch.dev/app: shop}}
 	if diff := cmp.Diff(map[string]string{"ClusterRole": "", "ConfigMap": "default"}, got); diff != "" {
 		t.Error(diff)
 	}
-	remaining, err := b.client.Prune(t.Context(), "shop", []fleet.ObjectID{applied[0].ID, applied[1].ID})
-	if err != nil || len(remaining) != 0 {
-		t.Errorf("remaining %v, %v", remaining, err)
+	pruned, err := b.client.Prune(t.Context(), "shop", []fleet.ObjectID{applied[0].ID, applied[1].ID}, nil)
+	if err != nil || len(pruned.Remaining) != 0 {
+		t.Errorf("remaining %v, %v", pruned.Remaining, err)
 	}
 	if b.getIn("", "rbac.authorization.k8s.io/v1", "ClusterRole", b.namespace) != nil || b.getIn("default", "v1", "ConfigMap", b.namespace) != nil {
 		t.Error("still there")
-	}
-}
-
-// TestPrune: only what carries the app's label and does not ask to stay is deleted.
-func TestPrune(t *testing.T) {
-	b := newBed(t)
-	named := func(name, meta string) string {
-		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: " + name + ", namespace: NS" + meta + "}\n"
-	}
-	b.must(strings.Join([]string{
-		named("ours", ", labels: {navarch.dev/app: shop}"),
-		named("kept", ", labels: {navarch.dev/app: shop}, annotations: {navarch.dev/prune: disabled}"),
-		named("another", ", labels: {navarch.dev/app: blog}"),
-		named("nobody", ""),
-		named("slow", ", labels: {navarch.dev/app: shop}, finalizers: [example.com/slow]"),
-	}, "---\n"))
-	ids := []fleet.ObjectID{
-		b.configMap("ours"), b.configMap("kept"), b.configMap("another"), b.configMap("nobody"), b.configMap("slow"), b.configMap("absent"),
-		{Group: "example.com", Kind: "Gone", Namespace: b.namespace, Name: "x"},
-	}
-	for range 2 { // what is about to go is still there the second time
-		remaining, err := b.client.Prune(t.Context(), "shop", ids)
-		check(t, err)
-		if diff := cmp.Diff([]fleet.ObjectID{b.configMap("slow")}, remaining); diff != "" {
-			t.Error(diff)
-		}
-	}
-	got := map[string]bool{}
-	for _, id := range ids[:5] {
-		got[id.Name] = b.get("v1", "ConfigMap", id.Name) != nil
-	}
-	if diff := cmp.Diff(map[string]bool{"ours": false, "kept": true, "another": true, "nobody": true, "slow": true}, got); diff != "" {
-		t.Error(diff)
-	}
-	b.edit(b.get("v1", "ConfigMap", "slow"), func(o *unstructured.Unstructured) { o.SetFinalizers(nil) })
-	if remaining, err := b.client.Prune(t.Context(), "shop", ids); err != nil || len(remaining) != 0 {
-		t.Errorf("remaining %v, %v", remaining, err)
-	}
-}
-
-// TestPruneIsCutOff: what could not be asked for is still there.
-func TestPruneIsCutOff(t *testing.T) {
-	b := newBed(t)
-	b.must(settings)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	remaining, err := b.client.Prune(ctx, "shop", []fleet.ObjectID{b.configMap("settings")})
-	if diff := cmp.Diff([]fleet.ObjectID{b.configMap("settings")}, remaining); diff != "" || err == nil {
-		t.Errorf("%s%v", diff, err)
-	}
-	if b.get("v1", "ConfigMap", "settings") == nil {
-		t.Error("it was deleted")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"k8s.io/client-go/dynamic"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
 
 	"github.com/navarch/navarch/fleet"
@@ -42,7 +43,8 @@ type Client struct {
 	mapper  meta.RESTMapper
 	dynamic dynamic.Interface
 	slots   chan struct{}
-	foreign foreign
+	foreign *foreign
+	user    string // whose rights are used; empty: the agent's
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of
@@ -67,7 +69,7 @@ func NewClient(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
 	}
-	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: foreign{lists: map[place]*foreignList{}}}, nil
+	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: &foreign{lists: map[place]*foreignList{}}}, nil
 }
 
 // Kind is a kind of the cluster's API.
@@ -117,7 +119,10 @@ type Object struct {
 	Body        []byte
 	Labels      map[string]string
 	Annotations map[string]string
-	hash        string // of what Git says, where Body says something else
+	// Runs identifies what a Job runs that the cluster deletes by itself when it has
+	// finished; empty for any other object.
+	Runs string
+	hash string // of what Git says, where Body says something else
 }
 
 // Hash identifies what Git says of an object: the same bytes, the same hash.
@@ -153,7 +158,11 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	if err != nil {
 		return Object{ID: IDOf(built)}, fmt.Errorf("encode %s: %w", IDOf(built), err)
 	}
-	return Object{ID: IDOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations()}, nil
+	runs, err := runs(built)
+	if err != nil {
+		return Object{ID: IDOf(built)}, fmt.Errorf("encode what %s runs: %w", IDOf(built), err)
+	}
+	return Object{ID: IDOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations(), Runs: runs}, nil
 }
 
 // pathSafe refuses names that would make the path of an object that of another.
@@ -172,18 +181,22 @@ func IDOf(o *unstructured.Unstructured) fleet.ObjectID {
 	return fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}
 }
 
-// patch sends one server-side apply and returns the metadata of the result. A dry run
-// changes nothing.
-func (c *Client) patch(ctx context.Context, o Object, dryRun bool) (metav1.ObjectMeta, error) {
-	request := c.rest.Patch(types.ApplyPatchType).
+// patch sends one server-side apply and returns the metadata of the result.
+func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
+	return c.send(ctx, c.patchOf(o))
+}
+
+// dryRun asks what one server-side apply would make of an object, and changes nothing.
+func (c *Client) dryRun(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
+	return c.send(ctx, c.patchOf(o).Param("dryRun", metav1.DryRunAll))
+}
+
+func (c *Client) patchOf(o Object) *rest.Request {
+	return c.rest.Patch(types.ApplyPatchType).
 		AbsPath(o.Kind.path(o.ID.Namespace, o.ID.Name)...).
 		Param("fieldManager", FieldManager).
 		Param("force", "true").
 		Body(o.Body)
-	if dryRun {
-		request = request.Param("dryRun", metav1.DryRunAll)
-	}
-	return c.send(ctx, request)
 }
 
 // Look reads the metadata of an object.
@@ -214,7 +227,7 @@ func (c *Client) Delete(ctx context.Context, kind Kind, id fleet.ObjectID, uid t
 func (c *Client) CreateNamespace(ctx context.Context, name string) error {
 	body, err := json.Marshal(map[string]any{
 		"apiVersion": "v1", "kind": "Namespace",
-		"metadata": map[string]any{"name": name, "labels": map[string]string{"app.kubernetes.io/created-by": "navarch"}},
+		"metadata": map[string]any{"name": name, "labels": map[string]string{labelCreatedBy: createdBy}},
 	})
 	if err != nil {
 		return err
@@ -241,6 +254,9 @@ func (c *Client) read(ctx context.Context, request *rest.Request, accept string,
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	if c.user != "" {
+		request = request.SetHeader(transport.ImpersonateUserHeader, c.user)
+	}
 	raw, err := request.SetHeader("Accept", accept).Do(ctx).Raw()
 	if err != nil {
 		return readable(raw, err)
@@ -266,7 +282,7 @@ func Permanent(err error) bool {
 	if terminating(err) {
 		return false
 	}
-	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) {
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) || errors.Is(err, ErrNoAccount) {
 		return true
 	}
 	var status apierrors.APIStatus

@@ -26,7 +26,13 @@ const (
 
 // foreignSelector finds what no agent made: neither an app's object nor a namespace
 // that an agent created for apps.
-const foreignSelector = LabelApp + ",app.kubernetes.io/created-by!=navarch"
+const foreignSelector = "!" + LabelApp + "," + labelCreatedBy + "!=" + createdBy
+
+// What a namespace carries that an agent created.
+const (
+	labelCreatedBy = "app.kubernetes.io/created-by"
+	createdBy      = "navarch"
+)
 
 const (
 	// foreignFor is how long a list of foreign objects serves: the apps of one commit
@@ -54,27 +60,26 @@ type place struct {
 type foreignList struct {
 	ready chan struct{} // closed when the rest is set
 	until time.Time
-	names map[string]bool
-	whole bool // names are all; otherwise there are more
+	names map[string]fleet.AppName // and the app that left it, if any
+	whole bool                     // names are all; otherwise there are more
 	err   error
 }
 
-// exist returns those of some new objects that are in the cluster already and that
-// no agent made. Objects that ask to be taken over are left out; adopt is what
-// their app says of the others.
-func (c *Client) exist(ctx context.Context, objects []Object, adopt bool) (map[fleet.ObjectID]bool, error) {
-	found := map[fleet.ObjectID]bool{}
-	for _, o := range objects {
-		if o.adopt(adopt) {
-			continue
-		}
-		exists, err := c.isForeign(ctx, o)
-		if err != nil {
-			return nil, fmt.Errorf("look whether %s exists: %w", o.ID, err)
-		}
-		found[o.ID] = exists
+// free returns [ErrExists] where an object that was never applied before is in the
+// cluster already, no agent made it, and neither it nor its app says that it is taken
+// over.
+func (c *Client) free(ctx context.Context, o Object, way Way) error {
+	if !way.New(o.ID) || o.adopt(way.Adopt) {
+		return nil
 	}
-	return found, nil
+	exists, err := c.isForeign(ctx, o)
+	if err != nil {
+		return fmt.Errorf("look whether it exists: %w", err)
+	}
+	if exists {
+		return ErrExists
+	}
+	return nil
 }
 
 // adopt tells whether an object may be taken over; otherwise is what its app says.
@@ -91,23 +96,28 @@ func (o Object) adopt(otherwise bool) bool {
 }
 
 func (c *Client) isForeign(ctx context.Context, o Object) (bool, error) {
-	list := c.foreignList(ctx, place{o.Kind, o.ID.Namespace})
-	if list.err != nil {
-		return false, list.err
-	}
-	if list.whole || list.names[o.ID.Name] {
-		return list.names[o.ID.Name], nil
+	if c.user == "" { // an account that may make an object need not have the right to list all
+		list := c.foreignList(ctx, place{o.Kind, o.ID.Namespace})
+		if list.err != nil {
+			return false, list.err
+		}
+		if left, exists := list.names[o.ID.Name]; exists || list.whole {
+			return exists && !o.leftBy(left), nil
+		}
 	}
 	m, err := c.Look(ctx, o.Kind, o.ID)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
-	return err == nil && m.Labels[LabelApp] == "", err
+	return err == nil && m.Labels[LabelApp] == "" && m.Labels[labelCreatedBy] != createdBy && !o.leftBy(fleet.AppName(m.Labels[LabelLeft])), err
 }
+
+// leftBy tells whether an app that left an object is the one that has it now.
+func (o Object) leftBy(app fleet.AppName) bool { return app != "" && o.Labels[LabelApp] == string(app) }
 
 // foreignList returns a list that is not older than foreignFor.
 func (c *Client) foreignList(ctx context.Context, at place) *foreignList {
-	f := &c.foreign
+	f := c.foreign
 	f.mu.Lock()
 	list, now := f.lists[at], time.Now()
 	if list != nil && now.Before(list.until) {
@@ -135,17 +145,17 @@ func (c *Client) foreignList(ctx context.Context, at place) *foreignList {
 	return list
 }
 
-func (c *Client) listForeign(ctx context.Context, at place) (names map[string]bool, whole bool, err error) {
+func (c *Client) listForeign(ctx context.Context, at place) (names map[string]fleet.AppName, whole bool, err error) {
 	var answer metav1.PartialObjectMetadataList
 	err = c.read(ctx, c.rest.Get().AbsPath(at.path(at.namespace, "")...).
-		Param("labelSelector", "!"+foreignSelector).
+		Param("labelSelector", foreignSelector).
 		Param("limit", strconv.Itoa(foreignMost)), metadataListOnly, &answer)
 	if err != nil {
 		return nil, false, err
 	}
-	names = make(map[string]bool, len(answer.Items))
+	names = make(map[string]fleet.AppName, len(answer.Items))
 	for _, item := range answer.Items {
-		names[item.Name] = true
+		names[item.Name] = fleet.AppName(item.Labels[LabelLeft])
 	}
 	return names, answer.Continue == "", nil
 }

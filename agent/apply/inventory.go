@@ -48,6 +48,8 @@ type Item struct {
 	Owned string `json:"owned,omitempty"`
 	// Body identifies what was sent; see [Object.Hash]. Empty before anything was.
 	Body string `json:"body,omitempty"`
+	// Runs is [Object.Runs] of what was sent.
+	Runs string `json:"runs,omitempty"`
 }
 
 // IDs returns the ids of a record's objects.

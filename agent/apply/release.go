@@ -3,17 +3,27 @@ package apply
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/navarch/navarch/fleet"
 )
 
-// unlabelled takes the app's label off an object.
-const unlabelled = `{"metadata":{"labels":{"` + LabelApp + `":null}}}`
+// The changes of an object's labels that make it nobody's, or nobody's that an app has
+// left, or one that no app has left.
+const (
+	unlabelled = `{"metadata":{"labels":{"` + LabelApp + `":null}}}`
+	notLeft    = `{"metadata":{"labels":{"` + LabelLeft + `":null}}}`
+)
+
+func leaving(app fleet.AppName) string {
+	return fmt.Sprintf(`{"metadata":{"labels":{%q:null,%q:%q}}}`, LabelApp, LabelLeft, app)
+}
 
 // Release makes the objects of an app nobody's and leaves them in the cluster: they
 // lose the app's label and stay as they are. It returns those for which that failed,
@@ -42,16 +52,21 @@ func (c *Client) release(ctx context.Context, app fleet.AppName, id fleet.Object
 	if err != nil {
 		return err
 	}
-	m, err := c.Look(ctx, kind, id)
+	m, err := c.own().Look(ctx, kind, id) // as for pruning
 	if apierrors.IsNotFound(err) || err == nil && m.Labels[LabelApp] != string(app) {
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	_, err = c.send(ctx, c.rest.Patch(types.MergePatchType).
+	_, err = c.relabel(ctx, kind, id, unlabelled)
+	return ignoreAbsent(err)
+}
+
+// relabel changes the labels of an object by a merge patch.
+func (c *Client) relabel(ctx context.Context, kind Kind, id fleet.ObjectID, patch string) (metav1.ObjectMeta, error) {
+	return c.send(ctx, c.rest.Patch(types.MergePatchType).
 		AbsPath(kind.path(id.Namespace, id.Name)...).
 		Param("fieldManager", FieldManager).
-		Body([]byte(unlabelled)))
-	return ignoreAbsent(err)
+		Body([]byte(patch)))
 }

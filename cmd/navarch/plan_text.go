@@ -154,6 +154,9 @@ func planSummary(p compile.Preview) string {
 	}
 	said := fmt.Sprintf("%s in %s: %s added, %d changed, %d deleted.",
 		plural(len(p.Apps), "app"), plural(len(clusters), "cluster"), plural(p.Objects.Added, "object"), p.Objects.Changed, p.Objects.Deleted)
+	if p.Objects.Kept > 0 {
+		said += fmt.Sprintf(" %s left in the cluster.", plural(p.Objects.Kept, "object"))
+	}
 	if len(p.Left) > 0 {
 		said += fmt.Sprintf(" No longer in Git, and left alone: %s.", clusterList(p.Left))
 	}

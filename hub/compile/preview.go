@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
@@ -27,6 +28,7 @@ type Tally struct {
 	Added   int `json:"added"`
 	Changed int `json:"changed"`
 	Deleted int `json:"deleted"`
+	Kept    int `json:"kept,omitempty"` // left by their apps, not deleted
 }
 
 // AppPreview is what happens to one app.
@@ -100,6 +102,8 @@ func (t *Tally) count(e Effect) {
 			t.Added += len(e.Clusters)
 		case overlays.ObjectRemoved:
 			t.Deleted += len(e.Clusters)
+		case overlays.ObjectKept:
+			t.Kept += len(e.Clusters)
 		case overlays.ObjectReplaced:
 			t.Added += len(e.Clusters)
 			t.Deleted += len(e.Clusters)
@@ -121,6 +125,7 @@ type happening struct {
 	action        string
 	before, after fleet.Content
 	preserved     bool
+	pruneAlso     string // the kinds, with commas between them
 }
 
 // add takes in what happens to one cluster.
@@ -130,8 +135,12 @@ func (c *comparison) add(change fleet.Change) {
 		for _, name := range names {
 			h := happening{
 				action: action, before: was[name].Content(), after: is[name].Content(),
-				preserved: action == AppRemoved && was[name].Terms.Preserve,
 			}
+			also := is[name].Terms.PruneAlso
+			if action == AppRemoved {
+				h.preserved, also = was[name].Terms.Preserve, was[name].Terms.PruneAlso
+			}
+			h.pruneAlso = strings.Join(also, ",")
 			if c.apps[name] == nil {
 				c.apps[name] = map[happening]*Effect{}
 			}
@@ -172,7 +181,7 @@ func (c *comparison) app(name fleet.AppName) (AppPreview, error) {
 			moves.From = append(moves.From, effect.Clusters...)
 		}
 		if !h.preserved {
-			effect.Objects = overlays.Compare(was, is)
+			effect.Objects = keep(overlays.Compare(was, is), was, strings.Split(h.pruneAlso, ","))
 		}
 		p.Effects = append(p.Effects, *effect)
 	}
@@ -186,6 +195,23 @@ func (c *comparison) app(name fleet.AppName) (AppPreview, error) {
 	}
 	p.Replicas = replicas(c.before.outcome(name), c.after.outcome(name))
 	return p, nil
+}
+
+// keep says of the objects that are removed from an app which of them stay in the
+// cluster. The app says what to prune also.
+func keep(changes []overlays.ObjectChange, was []*unstructured.Unstructured, pruneAlso []string) []overlays.ObjectChange {
+	stays := map[fleet.ObjectID]bool{}
+	for _, object := range was {
+		gvk := object.GroupVersionKind()
+		id := fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind, Namespace: object.GetNamespace(), Name: object.GetName()}
+		stays[id] = id.Kept(pruneAlso) || fleet.AsksToStay(object.GetLabels(), object.GetAnnotations()) != ""
+	}
+	for i, change := range changes {
+		if change.Action == overlays.ObjectRemoved && stays[change.Object] {
+			changes[i].Action = overlays.ObjectKept
+		}
+	}
+	return changes
 }
 
 // build returns the objects of a content; none for the zero content.
