@@ -55,6 +55,10 @@ lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
 bench: build members ## measure commit to applied on three members, with the floor in the same run
 	@go run ./e2e/bench
 
+.PHONY: chaos
+chaos: build members $(KUSTOMIZE) ## kill and cut everything while commits land, and compare with Git (ARGS="--seed 7 --minutes 5")
+	@go run ./e2e/chaos $(ARGS)
+
 .PHONY: vectors
 vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
 	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk
