@@ -57,6 +57,10 @@ lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
 bench: build members ## measure speed and cost on real members, with the floor in the same run (COMPARE=kubectl or ssa: and them, ONLY=one,idle,…)
 	@go run ./e2e/bench $(if $(COMPARE),--compare $(COMPARE)) $(if $(ONLY),--only $(ONLY))
 
+.PHONY: chaos
+chaos: build members $(KUSTOMIZE) ## kill and cut everything while commits land, and compare with Git (ARGS="--seed 7 --minutes 5")
+	@go run ./e2e/chaos $(ARGS)
+
 .PHONY: vectors
 vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
 	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk

@@ -78,6 +78,9 @@ func (k *keeper) store(ctx context.Context) bool {
 	k.mu.Lock()
 	sealed, contents := k.sealed, k.cache.Packed()
 	k.mu.Unlock()
+	if err := k.cache.Trouble(); err != nil {
+		k.log.Warn("the cache folder takes nothing more: content is kept in memory and in the cluster", "err", err)
+	}
 	tooLarge, err := k.shelf.Store(ctx, sealed, contents)
 	if err != nil && ctx.Err() == nil {
 		k.log.Warn("what to run is not kept in the cluster: an agent that starts while the hub is away does not know it", "err", err)

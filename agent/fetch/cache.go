@@ -23,8 +23,9 @@ type Cache struct {
 	writer *zstd.Encoder
 	reader *zstd.Decoder
 
-	mu     sync.Mutex
-	memory map[fleet.Digest][]byte // compressed, verified
+	mu      sync.Mutex
+	memory  map[fleet.Digest][]byte // compressed, verified
+	trouble error                   // of the last write to the folder
 }
 
 // maxContent bounds what a compressed entry may become.
@@ -82,23 +83,38 @@ func (c *Cache) Get(digest fleet.Digest) ([]byte, bool) {
 	return content, true
 }
 
-// Put keeps content under its digest. It fails when the folder takes nothing more;
-// nothing is half kept.
+// Put keeps content under its digest. A folder that takes nothing more does not keep
+// it out of memory; [Cache.Trouble] says so. Nothing is half kept.
 func (c *Cache) Put(digest fleet.Digest, content []byte) error {
 	packed := bytes.Clone(c.writer.EncodeAll(content, nil)) // what is encoded to has room for more
-	if c.dir != "" {
-		draft := c.file(digest) + ".new"
-		if err := os.WriteFile(draft, packed, 0o600); err != nil {
-			return fmt.Errorf("keep %s: %w (free space in the agent's cache folder)", digest.Short(), err)
-		}
-		if err := os.Rename(draft, c.file(digest)); err != nil {
-			return fmt.Errorf("keep %s: %w", digest.Short(), err)
-		}
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.memory[digest] = packed
+	if c.dir != "" {
+		c.trouble = write(c.file(digest), packed)
+	}
 	return nil
+}
+
+// Trouble returns why the folder did not take what it was given last, nil when it did.
+// Until it does, an agent that starts anew reads more from the hub or the cluster.
+func (c *Cache) Trouble() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.trouble == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (free space in the agent's cache folder)", c.trouble)
+}
+
+// write makes a file hold content, or leaves it as it was.
+func write(file string, content []byte) error {
+	draft := file + ".new"
+	if err := os.WriteFile(draft, content, 0o600); err != nil {
+		_ = os.Remove(draft) // what was written of it only takes space
+		return err
+	}
+	return os.Rename(draft, file)
 }
 
 // Restore takes in content as [Cache.Packed] gave it, from a place that may have
@@ -145,19 +161,25 @@ func (c *Cache) file(digest fleet.Digest) string { return filepath.Join(c.dir, d
 // lastFile holds the last accepted announcement, sealed.
 const lastFile = "announcement"
 
-// Remember keeps the sealed announcement that was accepted last.
-func (c *Cache) Remember(sealed []byte) error {
+// Remember keeps the sealed announcement that was accepted last. A folder that does not
+// take it has none from then on, rather than an older one; [Cache.Trouble] says so.
+func (c *Cache) Remember(sealed []byte) {
 	if c.dir == "" {
-		return nil
+		return
 	}
 	file := filepath.Join(c.dir, lastFile)
 	if known, err := os.ReadFile(file); err == nil && bytes.Equal(known, sealed) {
-		return nil
+		return
 	}
-	if err := os.WriteFile(file+".new", sealed, 0o600); err != nil {
-		return fmt.Errorf("keep the announcement: %w", err)
+	err := write(file, sealed)
+	if err != nil {
+		_ = os.Remove(file) // where it cannot be removed, it is refused as stale
 	}
-	return os.Rename(file+".new", file)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		c.trouble = err
+	}
 }
 
 // Last returns the sealed announcement that was accepted last, nil where none is known.

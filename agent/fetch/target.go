@@ -95,9 +95,7 @@ func (f *Fetcher) accept(ctx context.Context, sealed []byte) (Target, error) {
 	if err := f.read(ctx, slices.Collect(maps.Keys(live))); err != nil {
 		return Target{}, fmt.Errorf("read what %s names: %w", a.Revision, err)
 	}
-	if err := f.cache.Remember(sealed); err != nil {
-		return Target{}, err
-	}
+	f.cache.Remember(sealed)
 	f.cache.Keep(live)
 	return Target{Announcement: a, Index: index}, nil
 }

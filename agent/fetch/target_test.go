@@ -240,21 +240,3 @@ func TestCacheKeepsWhatIsNamed(t *testing.T) {
 		t.Error("what no index names any more still builds")
 	}
 }
-
-// TestCacheIsFull: an announcement whose content cannot be kept is not accepted.
-func TestCacheIsFull(t *testing.T) {
-	bed := newBed(t)
-	dir := t.TempDir()
-	f := bed.fetcher(dir)
-	one := announcement(1, 1, bed.index(bed.app("shop", "one")))
-	_, err := f.Accept(t.Context(), bed.seal(one))
-	check(t, err)
-	check(t, os.RemoveAll(dir))
-	_, err = f.Accept(t.Context(), bed.seal(announcement(1, 2, bed.index(bed.app("shop", "two")))))
-	if err == nil || !strings.Contains(err.Error(), "free space") {
-		t.Errorf("error %v", err)
-	}
-	if kept, _ := f.Accepted(); kept != one {
-		t.Errorf("accepted is %+v", kept)
-	}
-}

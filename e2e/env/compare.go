@@ -46,29 +46,32 @@ func (m *Member) inventory(ctx context.Context) (map[fleet.ObjectID]bool, error)
 	return ids, nil
 }
 
-// orphanKinds are the kinds that Orphans looks at: those that stories use.
-var orphanKinds = []struct{ apiVersion, kind string }{
+// Kind is a kind of object, as its manifest says it.
+type Kind struct{ APIVersion, Kind string }
+
+// orphanKinds are the kinds that Orphans always looks at: those that stories use.
+var orphanKinds = []Kind{
 	{"v1", "ConfigMap"}, {"v1", "Service"}, {"v1", "ServiceAccount"}, {"apps/v1", "Deployment"},
 }
 
 // Orphans fails when an object carries an app's label and is in no inventory, or is
-// in the inventory and not there.
-func (m *Member) Orphans(ctx context.Context) error {
+// in the inventory and not there. It looks at further kinds where they are given.
+func (m *Member) Orphans(ctx context.Context, further ...Kind) error {
 	recorded, err := m.inventory(ctx)
 	if err != nil {
 		return err
 	}
 	found := map[fleet.ObjectID]bool{}
-	for _, k := range orphanKinds {
+	for _, k := range slices.Concat(orphanKinds, further) {
 		list := &unstructured.UnstructuredList{}
-		list.SetAPIVersion(k.apiVersion)
-		list.SetKind(k.kind + "List")
+		list.SetAPIVersion(k.APIVersion)
+		list.SetKind(k.Kind + "List")
 		if err := m.Client.List(ctx, list, client.HasLabels{"navarch.dev/app"}); err != nil {
 			return err
 		}
 		for _, o := range list.Items {
 			gvk := o.GroupVersionKind()
-			found[fleet.ObjectID{Group: gvk.Group, Kind: k.kind, Namespace: o.GetNamespace(), Name: o.GetName()}] = true
+			found[fleet.ObjectID{Group: gvk.Group, Kind: k.Kind, Namespace: o.GetNamespace(), Name: o.GetName()}] = true
 		}
 	}
 	if maps.Equal(found, recorded) {

@@ -28,6 +28,7 @@ type Fleet struct {
 	Prometheus *Prometheus       // nil: none
 	Pushed     gitserver.Pushed  // last
 	dir        string
+	route      func(cluster, address string) (string, error)
 }
 
 // FleetConfig says what a fleet is made of. State and logs go below Dir.
@@ -37,12 +38,15 @@ type FleetConfig struct {
 	Dir     string
 	HubArgs []string // further flags of navarch-hub
 	Pprof   bool     // the hub and its agents serve profiles
+	// Route returns the host and port by which the agent of a cluster reaches the
+	// hub's; nil: the hub's own.
+	Route func(cluster, address string) (string, error)
 }
 
 // StartFleet starts everything but the members, which run already. The repository
 // is empty.
 func StartFleet(ctx context.Context, c FleetConfig) (_ *Fleet, err error) {
-	f := &Fleet{Tools: c.Tools, Members: c.Members, Agents: map[string]*Agent{}, dir: c.Dir}
+	f := &Fleet{Tools: c.Tools, Members: c.Members, Agents: map[string]*Agent{}, dir: c.Dir, route: c.Route}
 	defer func() {
 		if err != nil {
 			f.Stop()
@@ -77,7 +81,15 @@ func StartFleet(ctx context.Context, c FleetConfig) (_ *Fleet, err error) {
 
 func (f *Fleet) installAgents(ctx context.Context) error {
 	for _, member := range f.Members {
-		agent, err := f.Hub.InstallAgent(ctx, member, f.dir)
+		hub := *f.Hub
+		if f.route != nil {
+			address, err := f.route(member.Name, strings.TrimPrefix(hub.NATSURL, "tls://"))
+			if err != nil {
+				return err
+			}
+			hub.NATSURL = "tls://" + address
+		}
+		agent, err := hub.InstallAgent(ctx, member, f.dir)
 		if err != nil {
 			return err
 		}

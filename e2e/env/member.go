@@ -33,6 +33,7 @@ type Member struct {
 	audit      string // file where its API server records what agents ask; empty: none
 	parts      string // folder with the pid files of its parts; empty: not ours
 	down       func() error
+	control    func(ctx context.Context, args ...string) error // localcluster; nil: not ours
 }
 
 // StartMembers starts local clusters side by side, with their state below dir.
@@ -79,6 +80,13 @@ func startMember(ctx context.Context, t Tools, dir, name string, flags ...string
 	}
 	member.audit = filepath.Join(dir, name, "log", "audit.jsonl")
 	member.parts = filepath.Join(dir, name, "run")
+	member.control = func(ctx context.Context, args ...string) error {
+		out, err := exec.CommandContext(ctx, t.Localcluster, append(args, "--dir", dir)...).CombinedOutput()
+		if err != nil {
+			return fmt.Errorf("localcluster %s: %w\n%s", strings.Join(args, " "), err, out)
+		}
+		return nil
+	}
 	member.down = func() error {
 		out, err := exec.Command(t.Localcluster, "down", name, "--dir", dir).CombinedOutput() // also when the caller was told to end
 		if err != nil {
@@ -119,6 +127,15 @@ func (m *Member) PartPID(part string) (int, error) {
 	}
 	return strconv.Atoi(strings.TrimSpace(string(content)))
 }
+
+// KillPart ends a part of the cluster at once, such as kube-apiserver. The cluster is
+// one that StartMembers started, as for Restart.
+func (m *Member) KillPart(ctx context.Context, part string) error {
+	return m.control(ctx, "stop", m.Name, part, "--kill")
+}
+
+// Restart starts the parts of the cluster that do not run, and waits until it is whole.
+func (m *Member) Restart(ctx context.Context) error { return m.control(ctx, "up", m.Name) }
 
 // Halt stops the cluster's API server in its tracks; Resume lets it go on.
 func (m *Member) Halt() error { return m.signal(syscall.SIGSTOP) }
@@ -162,8 +179,8 @@ func (m *Member) Forget(ctx context.Context) error {
 	for _, namespace := range namespaces.Items {
 		for _, k := range orphanKinds {
 			object := &unstructured.Unstructured{}
-			object.SetAPIVersion(k.apiVersion)
-			object.SetKind(k.kind)
+			object.SetAPIVersion(k.APIVersion)
+			object.SetKind(k.Kind)
 			if err := m.Client.DeleteAllOf(ctx, object, client.InNamespace(namespace.Name), client.HasLabels{"navarch.dev/app"}); err != nil {
 				return fmt.Errorf("clean cluster %q: %w", m.Name, err)
 			}
