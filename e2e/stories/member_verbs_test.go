@@ -2,6 +2,7 @@ package stories
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -31,6 +32,7 @@ var memberVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []st
 	"measured":    plain(measured),
 	"never-asked": plain(neverAsked),
 	"event":       plain(eventSays),
+	"recorded":    plain(recorded),
 }
 
 // members NAME=MEMBER ... gives the members other names, under which their agents
@@ -94,6 +96,40 @@ func eventSays(ctx context.Context, _ *testscript.TestScript, s *story, args []s
 			}
 		}
 		return fmt.Errorf("no Event matches %q among %q", args[2], said)
+	})
+}
+
+// recorded CLUSTER waits until the agent has written down what came of applying: one
+// that is killed before has to apply it once more.
+func recorded(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	return until(ctx, func() error {
+		var kept corev1.ConfigMapList
+		if err := s.Member(args[0]).Client.List(ctx, &kept, client.InNamespace("navarch-system")); err != nil {
+			return err
+		}
+		apps := 0
+		for _, configMap := range kept.Items {
+			if !strings.HasPrefix(configMap.Name, "navarch-inventory-") {
+				continue
+			}
+			for app, content := range configMap.Data {
+				var record struct {
+					Overlay string
+					Partial bool
+				}
+				if err := json.Unmarshal([]byte(content), &record); err != nil {
+					return err
+				}
+				if record.Overlay == "" || record.Partial {
+					return fmt.Errorf("app %q is not recorded as applied", app)
+				}
+				apps++
+			}
+		}
+		if apps == 0 {
+			return errors.New("nothing is recorded")
+		}
+		return nil
 	})
 }
 
