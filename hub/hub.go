@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/repo"
@@ -33,6 +34,7 @@ type Config struct {
 	Identity      string // folder of the hub's keys; losing it means installing every agent again
 	Listen        string // address of the dashboard, API and metrics; default DefaultListen
 	NATS          NATS
+	Join          Join
 	WebhookSecret string // empty: no webhooks
 	Version       string
 	Log           *slog.Logger
@@ -55,6 +57,14 @@ type NATS struct {
 	CA     []byte   // PEM that its certificate is checked against; default the system's
 }
 
+// Join says how clusters join. Its zero value is good.
+type Join struct {
+	Members string        // file of who has joined; default members.json in the identity folder
+	Life    time.Duration // of an agent's JWT; default enrol.DefaultLife
+	URLs    []string      // of NATS as agents reach it; default the hosts with the port that NATS listens on
+	Image   string        // of agents; default that of this version
+}
+
 // Run runs a hub until ctx ends. It returns early, with an error that says what to
 // do, only when the hub cannot start.
 func Run(ctx context.Context, c Config) error {
@@ -71,8 +81,15 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := startBroker(c, identity)
+	var server *broker.Broker
+	desk, err := enrol.OpenDesk(enrol.DeskConfig{
+		Identity: identity, File: c.Join.Members, Life: c.Join.Life, Log: c.Log,
+		Revoked: func(keys map[string]time.Time) error { return cutOff(server, identity, keys) },
+	})
 	if err != nil {
+		return err
+	}
+	if server, err = startBroker(c, identity, desk.Roll().Revoked); err != nil {
 		return err
 	}
 	if server != nil {
@@ -98,7 +115,7 @@ func Run(ctx context.Context, c Config) error {
 	board := view.NewBoard()
 	deployer := newDeployer(c.Log, identity.SigningKey(), conn, board)
 
-	pages, err := handler(c, repository, deployer, server, conn)
+	pages, err := handler(c, repository, deployer, server, conn, newDoor(c, identity, desk, server))
 	if err != nil {
 		return err
 	}
@@ -111,6 +128,9 @@ func Run(ctx context.Context, c Config) error {
 		}
 		group.Go(func() error { return conn.Reports(ctx, deployer.listener(ctx)) })
 		return deployer.run(ctx, repository.Commits())
+	})
+	group.Go(func() error {
+		return conn.Enrolments(ctx, func(cluster fleet.ClusterName, sealed []byte) []byte { return desk.Answer(cluster, sealed, time.Now()) })
 	})
 	group.Go(func() error { return repository.Run(ctx) })
 	if server != nil {
@@ -140,6 +160,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NATS.Listen == "" {
 		c.NATS.Listen = DefaultNATSListen
 	}
+	if c.Join.Members == "" {
+		c.Join.Members = filepath.Join(c.Identity, enrol.RollName)
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return c, fmt.Errorf("make the data folder: %w (say --data with a folder that this user may write)", err)
 	}
@@ -147,7 +170,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // startBroker starts the embedded NATS server; with an external one there is none.
-func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
+func startBroker(c Config, identity *enrol.Identity, revoked map[string]time.Time) (*broker.Broker, error) {
 	if c.NATS.URL != "" {
 		return nil, nil
 	}
@@ -155,7 +178,7 @@ func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := identity.AccountJWTs()
+	accounts, err := identity.AccountJWTsWithout(revoked)
 	if err != nil {
 		return nil, err
 	}
@@ -171,6 +194,19 @@ func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
 		Accounts: accounts,
 		Log:      c.Log,
 	})
+}
+
+// cutOff takes the credentials of some keys back. An external server learns it from
+// its configuration.
+func cutOff(server *broker.Broker, identity *enrol.Identity, keys map[string]time.Time) error {
+	if server == nil {
+		return nil
+	}
+	accounts, err := identity.AccountJWTsWithout(keys)
+	if err != nil {
+		return err
+	}
+	return server.Replace(accounts)
 }
 
 // dial connects the hub to the embedded server, or to the external one.

@@ -28,12 +28,13 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 
 func agentConfig() manifests.AgentConfig {
 	return manifests.AgentConfig{
-		Cluster:     "eu-1",
-		Hub:         []string{"tls://hub.example.com:4222", "tls://10.0.0.7:4222"},
-		HubKey:      []byte("0123456789abcdef0123456789abcdef"),
-		Credentials: []byte("-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n"),
-		CA:          []byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
-		Image:       "registry.example.com/navarch-agent:1.2.3",
+		Cluster: "eu-1",
+		Hub:     []string{"tls://hub.example.com:4222", "tls://10.0.0.7:4222"},
+		HubKey:  []byte("0123456789abcdef0123456789abcdef"),
+		Token:   "nvt1.c2VlZA.e30.c2ln",
+		Door:    []byte("-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n"),
+		CA:      []byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
+		Image:   "registry.example.com/navarch-agent:1.2.3",
 	}
 }
 
@@ -129,11 +130,12 @@ func TestSecretsArriveAsGiven(t *testing.T) {
 // TestPodsRestartWhenTheirConfigurationChanges compares pod templates only.
 func TestPodsRestartWhenTheirConfigurationChanges(t *testing.T) {
 	changes := map[string]func(*manifests.AgentConfig){
-		"cluster":    func(c *manifests.AgentConfig) { c.Cluster = "eu-2" },
-		"hub":        func(c *manifests.AgentConfig) { c.Hub = c.Hub[:1] },
-		"key":        func(c *manifests.AgentConfig) { c.HubKey = []byte("another") },
-		"credential": func(c *manifests.AgentConfig) { c.Credentials = []byte("another") },
-		"CA":         func(c *manifests.AgentConfig) { c.CA = []byte("another") },
+		"cluster": func(c *manifests.AgentConfig) { c.Cluster = "eu-2" },
+		"hub":     func(c *manifests.AgentConfig) { c.Hub = c.Hub[:1] },
+		"key":     func(c *manifests.AgentConfig) { c.HubKey = []byte("another") },
+		"token":   func(c *manifests.AgentConfig) { c.Token = "another" },
+		"door":    func(c *manifests.AgentConfig) { c.Door = []byte("another") },
+		"CA":      func(c *manifests.AgentConfig) { c.CA = []byte("another") },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +164,7 @@ func TestIncomplete(t *testing.T) {
 		},
 		"agent without CA": {
 			render: func() ([]byte, error) { c := agentConfig(); c.CA = nil; return manifests.Agent(c) },
-			want:   "the agent's manifest needs the hub's key, a credential and the hub's certificate authority",
+			want:   "the agent's manifest needs the hub's key, a token with its door and the hub's certificate authority",
 		},
 		"hub without identity": {
 			render: func() ([]byte, error) { c := hubConfig(); c.Identity = nil; return manifests.Hub(c) },

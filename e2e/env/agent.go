@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
@@ -27,20 +28,18 @@ type Agent struct {
 	name   string // begins that of the log
 }
 
-// InstallAgent applies what `navarch install agent` prints to the member, all but
-// the Deployment, and starts the agent's process with the Secret that it brought.
+// InstallAgent applies to the member what the line of `navarch token create` fetches
+// from the hub, all but the Deployment, and starts the agent's process with the Secret
+// that it brought.
 // Its state and logs go below dir.
 func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, error) {
 	dir = filepath.Join(dir, "agent-"+m.Name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	install := exec.CommandContext(ctx, h.tools.Navarch, "install", "agent", "--cluster", m.Name, "--hub", h.NATSURL, "--identity", h.Identity, "--hub-ca", h.NATSCA)
-	var stderr bytes.Buffer
-	install.Stderr = &stderr
-	manifest, err := install.Output()
+	manifest, err := h.Token(ctx, m.Name)
 	if err != nil {
-		return nil, fmt.Errorf("navarch install agent: %w\n%s", err, stderr.String())
+		return nil, err
 	}
 	if err := m.applyAgent(ctx, manifest, dir); err != nil {
 		return nil, err
@@ -57,6 +56,20 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 		"--config", dir, "--kubeconfig", kubeconfig, "--listen", fmt.Sprintf("127.0.0.1:%d", port),
 	}}
 	return a, a.Start()
+}
+
+// Token makes a token with `navarch token create` and returns the manifest that its
+// line fetches. Further arguments are flags of that command.
+func (h *Hub) Token(ctx context.Context, cluster string, args ...string) ([]byte, error) {
+	create := exec.CommandContext(ctx, h.tools.Navarch, append([]string{"token", "create", "--cluster", cluster, "--identity", h.Identity, "--hub", h.URL}, args...)...)
+	var stderr bytes.Buffer
+	create.Stderr = &stderr
+	printed, err := create.Output()
+	if err != nil {
+		return nil, fmt.Errorf("navarch token create: %w\n%s", err, stderr.String())
+	}
+	words := strings.Fields(string(printed))
+	return h.Fetch(ctx, strings.TrimPrefix(words[len(words)-1], h.URL))
 }
 
 // Second returns another agent of the same cluster, with the same rights and

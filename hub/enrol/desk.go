@@ -34,8 +34,9 @@ type DeskConfig struct {
 	Identity *Identity
 	File     string        // of the roll; absent: nobody has joined yet
 	Life     time.Duration // of an agent's JWT; default DefaultLife
-	Revoked  func() error  // called after keys were revoked; nil: nobody has to know
-	Log      *slog.Logger
+	// Revoked, where set, is told all revoked keys, and when, after there are more.
+	Revoked func(keys map[string]time.Time) error
+	Log     *slog.Logger
 }
 
 // Desk answers requests for enrolment and keeps the roll. It is for any number of
@@ -55,21 +56,28 @@ func OpenDesk(c DeskConfig) (*Desk, error) {
 		c.Life = DefaultLife
 	}
 	d := &Desk{config: c, asked: map[fleet.ClusterName]*rate.Limiter{}, seen: map[string]time.Time{}}
-	content, err := os.ReadFile(c.File)
+	var err error
+	d.roll, err = ReadRoll(c.File)
+	return d, err
+}
+
+// ReadRoll reads the file of a roll; an absent one is a roll that nobody is on.
+func ReadRoll(file string) (Roll, error) {
+	roll := Roll{Version: storedVersion}
+	content, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		d.roll.Version = storedVersion
-		return d, nil
+		return roll, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read who has joined: %w (the hub's user must own it)", err)
+		return roll, fmt.Errorf("read who has joined: %w (the hub's user must own it)", err)
 	}
-	if err := json.Unmarshal(content, &d.roll); err != nil {
-		return nil, fmt.Errorf("read who has joined: %q is damaged: %w (put back a copy; without it, revoked clusters are no longer known)", c.File, err)
+	if err := json.Unmarshal(content, &roll); err != nil {
+		return roll, fmt.Errorf("read who has joined: %q is damaged: %w (put back a copy; without it, revoked clusters are no longer known)", file, err)
 	}
-	if d.roll.Version != storedVersion {
-		return nil, fmt.Errorf("%q has version %d, this hub knows %d (run the hub that wrote it)", c.File, d.roll.Version, storedVersion)
+	if roll.Version != storedVersion {
+		return roll, fmt.Errorf("%q has version %d, this hub knows %d (run the hub that wrote it)", file, roll.Version, storedVersion)
 	}
-	return d, nil
+	return roll, nil
 }
 
 // Roll returns who has joined. It is not to be written to.
@@ -161,7 +169,7 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 	if d.config.Revoked == nil || maps.Equal(before.Revoked, after.Revoked) {
 		return nil
 	}
-	return d.config.Revoked()
+	return d.config.Revoked(after.Revoked)
 }
 
 func writeRoll(file string, roll Roll) error {

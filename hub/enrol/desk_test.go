@@ -51,7 +51,7 @@ func (a agentKey) ask(desk *enrol.Desk, identity *enrol.Identity, r wire.EnrolRe
 	return answer
 }
 
-func openDesk(t *testing.T, identity *enrol.Identity, file string, revoked func() error) *enrol.Desk {
+func openDesk(t *testing.T, identity *enrol.Identity, file string, revoked func(map[string]time.Time) error) *enrol.Desk {
 	t.Helper()
 	desk, err := enrol.OpenDesk(enrol.DeskConfig{Identity: identity, File: file, Life: time.Hour, Revoked: revoked, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
@@ -139,7 +139,7 @@ func TestDeskCannotKeep(t *testing.T) {
 func TestCommands(t *testing.T) {
 	identity := open(t, t.TempDir())
 	told := 0
-	desk := openDesk(t, identity, filepath.Join(t.TempDir(), enrol.RollName), func() error { told++; return nil })
+	desk := openDesk(t, identity, filepath.Join(t.TempDir(), enrol.RollName), func(map[string]time.Time) error { told++; return nil })
 	agent := newAgentKey(t)
 	token := newToken(t, identity, "eu-3", true)
 	do := func(verb string) error {

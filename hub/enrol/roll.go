@@ -99,6 +99,12 @@ func (r Roll) Enrol(q Request, now time.Time) (Roll, error) {
 	return after, next.mayEnter(q.Cluster)
 }
 
+// Good tells whether a token would still admit somebody.
+func (r Roll) Good(token wire.Token, now time.Time) bool {
+	_, used := r.Used[token.ID()]
+	return !used && now.Before(token.Expires)
+}
+
 func (m Member) mayEnter(cluster fleet.ClusterName) error {
 	if m.Waiting {
 		return refuse(wire.RefusedWaiting, "cluster %q waits to be approved (run `navarch clusters approve %s`)", cluster, cluster)
