@@ -114,7 +114,7 @@ func (m *Membership) Run(ctx context.Context, renewed func()) error {
 		}
 		err := m.ask(ctx)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // the end is no error
 		}
 		earliest = time.Now().Add(pause)
 		var refused *refusedError

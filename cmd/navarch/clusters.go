@@ -154,8 +154,9 @@ func (o *clustersCommand) tell(cmd *cobra.Command, verb string, cluster fleet.Cl
 }
 
 func writeMembers(out io.Writer, members map[fleet.ClusterName]enrol.Member) error {
+	// What cannot be written, Flush tells of.
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CLUSTER\tSTATE\tJOINED\tGOOD UNTIL\tLABELS")
+	_, _ = fmt.Fprintln(table, "CLUSTER\tSTATE\tJOINED\tGOOD UNTIL\tLABELS")
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := members[name]
 		state := "member"
@@ -175,7 +176,7 @@ func writeMembers(out io.Writer, members map[fleet.ClusterName]enrol.Member) err
 		for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
 			labels = append(labels, key+"="+m.Labels[key])
 		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", name, state, m.Joined.UTC().Format(time.DateOnly), until, cmp.Or(strings.Join(labels, ","), "-"))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", name, state, m.Joined.UTC().Format(time.DateOnly), until, cmp.Or(strings.Join(labels, ","), "-"))
 	}
 	return table.Flush()
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -95,7 +96,7 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 	case o.ttl <= 0:
 		return usageError{cmd.CommandPath(), fmt.Errorf("--ttl %s: want a time to come", o.ttl)}
 	case o.out != "" && o.kustomize != "":
-		return usageError{cmd.CommandPath(), fmt.Errorf("--out and --kustomize exclude each other: a token is good for one agent")}
+		return usageError{cmd.CommandPath(), errors.New("--out and --kustomize exclude each other: a token is good for one agent")}
 	case inFiles && len(o.hubs) == 0:
 		return needFlag(cmd, "nats", "tls://hub.example.com:4222")
 	}

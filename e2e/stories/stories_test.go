@@ -59,6 +59,7 @@ func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	all := maps.Clone(verbs)
 	maps.Copy(all, memberVerbs)
 	maps.Copy(all, planVerbs)
+	maps.Copy(all, joinVerbs)
 	return all
 }
 
@@ -114,6 +115,7 @@ func (s *stage) setup(e *testscript.Env) error {
 			}
 		}
 	})
+	e.Setenv("IDENTITY", fleet.Hub.Identity)
 	e.Values[storyKey{}] = &story{Fleet: fleet, dir: filepath.Join(e.WorkDir, "fleet")}
 	return nil
 }

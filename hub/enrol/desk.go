@@ -138,7 +138,7 @@ func (d *Desk) admit(r wire.EnrolRequest, token *wire.Token, now time.Time) (jwt
 	changed := d.change(func(roll Roll) (Roll, error) {
 		q := Request{Cluster: r.Cluster, Key: r.Key, Token: token, Known: d.config.Identity.signedBefore(r.JWT, r.Cluster, r.Key)}
 		if roll, err = roll.Tidy(now).Enrol(q, now); err != nil {
-			return roll, nil // also who waits is kept
+			return roll, nil //nolint:nilerr // also who waits is kept; err is returned below
 		}
 		return roll.Admitted(r.Cluster, now, expires), nil
 	})
