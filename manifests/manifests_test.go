@@ -224,6 +224,53 @@ func TestStockKustomizeBuildsTheBases(t *testing.T) {
 	}
 }
 
+// TestStockKustomizeBuildsOneCluster needs the kustomize binary that make builds.
+func TestStockKustomizeBuildsOneCluster(t *testing.T) {
+	kustomize := os.Getenv("NAVARCH_KUSTOMIZE")
+	if _, err := os.Stat(kustomize); err != nil {
+		t.Skip("NAVARCH_KUSTOMIZE names no kustomize: make test builds it")
+	}
+	c := agentConfig()
+	files, err := manifests.AgentBase(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := exec.CommandContext(t.Context(), kustomize, "build", dir).Output()
+	if err != nil {
+		t.Fatalf("kustomize build: %v", err)
+	}
+	var secret corev1.Secret
+	var deployment appsv1.Deployment
+	for _, object := range split(t, built) {
+		switch typed(t, object).(type) {
+		case *corev1.Secret:
+			err = yaml.UnmarshalStrict(object, &secret)
+		case *appsv1.Deployment:
+			err = yaml.UnmarshalStrict(object, &deployment)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := c.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, secret.Data); diff != "" {
+		t.Errorf("the Secret (-want +got):\n%s", diff)
+	}
+	pod := deployment.Spec.Template.Spec
+	if got := pod.Volumes[0].Secret.SecretName; got != secret.Name || pod.Containers[0].Image != c.Image {
+		t.Errorf("the agent reads Secret %q, which is called %q, with image %q", got, secret.Name, pod.Containers[0].Image)
+	}
+}
+
 // TestProgramsKnowTheirFlags builds both programs and has them parse what the
 // manifests say to them.
 func TestProgramsKnowTheirFlags(t *testing.T) {
