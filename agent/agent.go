@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/enrol"
 	"github.com/navarch/navarch/agent/fetch"
 	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/fleet"
@@ -25,13 +26,15 @@ import (
 // DefaultNamespace is where the agent keeps what it remembers.
 const DefaultNamespace = "navarch-system"
 
-// Config is what an agent needs to know. Cluster, Hub, HubKey, Credentials, REST and
-// Log are required.
+// Config is what an agent needs to know. Cluster, Hub, HubKey, Door or Credentials, REST
+// and Log are required.
 type Config struct {
 	Cluster     fleet.ClusterName
 	Hub         []string          // URLs of the hub's NATS server
 	HubKey      ed25519.PublicKey // that signs announcements
-	Credentials []byte            // NATS credentials file
+	Token       string            // that the cluster joins with, once
+	Door        []byte            // NATS credentials that are good for asking to join
+	Credentials []byte            // NATS credentials to use as they are, where there is no door
 	CA          []byte            // PEM that the hub's certificate is checked against; default the system's
 	REST        *rest.Config      // of the cluster
 	Namespace   string            // default DefaultNamespace
@@ -98,10 +101,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	if err != nil {
 		return err
 	}
-	conn, err := natsconn.Dial(natsconn.Config{
-		URL: strings.Join(c.Hub, ","), Credentials: c.Credentials, CA: c.CA,
-		InboxPrefix: wire.InboxPrefix(c.Cluster), Name: "agent " + string(c.Cluster), Log: c.Log,
-	})
+	conn, err := dial(ctx, c, group)
 	if err != nil {
 		return err
 	}
@@ -147,6 +147,31 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	})
 	c.Log.Info("agent started", "cluster", c.Cluster, "version", c.Version)
 	return group.Wait()
+}
+
+// dial connects to the hub, and has the agent enrolled where it comes with a door.
+func dial(ctx context.Context, c Config, group *errgroup.Group) (*natsconn.Conn, error) {
+	config := natsconn.Config{
+		URL: strings.Join(c.Hub, ","), Credentials: c.Credentials, CA: c.CA,
+		InboxPrefix: wire.InboxPrefix(c.Cluster), Name: "agent " + string(c.Cluster), Log: c.Log,
+	}
+	if len(c.Door) == 0 {
+		return natsconn.Dial(config)
+	}
+	membership, err := enrol.Open(ctx, enrol.Config{
+		Cluster: c.Cluster, Hub: c.Hub, HubKey: c.HubKey, CA: c.CA, Token: c.Token, Door: c.Door,
+		REST: c.REST, Namespace: c.Namespace, Log: c.Log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	config.Current = membership
+	conn, err := natsconn.Dial(config)
+	if err != nil {
+		return nil, err
+	}
+	group.Go(func() error { return membership.Run(ctx, conn.Reconnect) })
+	return conn, nil
 }
 
 // prepare connects to the cluster and reads what the agent remembers.

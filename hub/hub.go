@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/enrol"
@@ -35,6 +36,7 @@ type Config struct {
 	Identity      string // folder of the hub's keys; losing it means installing every agent again
 	Listen        string // address of the dashboard, API and metrics; default DefaultListen
 	NATS          NATS
+	Join          Join
 	WebhookSecret string // empty: no webhooks
 	Series        int    // clusters, and apps, with metrics of their own; default DefaultSeries
 	Version       string
@@ -58,6 +60,14 @@ type NATS struct {
 	CA     []byte   // PEM that its certificate is checked against; default the system's
 }
 
+// Join says how clusters join. Its zero value is good.
+type Join struct {
+	Members string        // file of who has joined; default members.json in the identity folder
+	Life    time.Duration // of an agent's JWT; default enrol.DefaultLife
+	URLs    []string      // of NATS as agents reach it; default the hosts with the port that NATS listens on
+	Image   string        // of agents; default that of this version
+}
+
 // Run runs a hub until ctx ends. It returns early, with an error that says what to
 // do, only when the hub cannot start.
 func Run(ctx context.Context, c Config) error {
@@ -74,8 +84,15 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	server, err := startBroker(c, identity)
+	var server *broker.Broker
+	desk, err := enrol.OpenDesk(enrol.DeskConfig{
+		Identity: identity, File: c.Join.Members, Life: c.Join.Life, Log: c.Log,
+		Revoked: func(keys map[string]time.Time) error { return cutOff(server, identity, keys) },
+	})
 	if err != nil {
+		return err
+	}
+	if server, err = startBroker(c, identity, desk.Roll().Revoked); err != nil {
 		return err
 	}
 	if server != nil {
@@ -101,7 +118,7 @@ func Run(ctx context.Context, c Config) error {
 	board := view.NewBoard()
 	deployer := newDeployer(c.Log, identity.SigningKey(), conn, board)
 
-	pages, err := handler(c, repository, deployer, server, conn)
+	pages, err := handler(c, repository, deployer, server, conn, newDoor(c, identity, desk, server))
 	if err != nil {
 		return err
 	}
@@ -114,6 +131,9 @@ func Run(ctx context.Context, c Config) error {
 		}
 		group.Go(func() error { return conn.Reports(ctx, deployer.listener(ctx)) })
 		return deployer.run(ctx, repository.Commits())
+	})
+	group.Go(func() error {
+		return conn.Enrolments(ctx, func(cluster fleet.ClusterName, sealed []byte) []byte { return desk.Answer(cluster, sealed, time.Now()) })
 	})
 	group.Go(func() error { return repository.Run(ctx) })
 	if server != nil {
@@ -143,6 +163,9 @@ func (c Config) withDefaults() (Config, error) {
 	if c.NATS.Listen == "" {
 		c.NATS.Listen = DefaultNATSListen
 	}
+	if c.Join.Members == "" {
+		c.Join.Members = filepath.Join(c.Identity, enrol.RollName)
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return c, fmt.Errorf("make the data folder: %w (say --data with a folder that this user may write)", err)
 	}
@@ -150,7 +173,7 @@ func (c Config) withDefaults() (Config, error) {
 }
 
 // startBroker starts the embedded NATS server; with an external one there is none.
-func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
+func startBroker(c Config, identity *enrol.Identity, revoked map[string]time.Time) (*broker.Broker, error) {
 	if c.NATS.URL != "" {
 		return nil, nil
 	}
@@ -158,7 +181,7 @@ func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	accounts, err := identity.AccountJWTs()
+	accounts, err := identity.AccountJWTsWithout(revoked)
 	if err != nil {
 		return nil, err
 	}
@@ -174,6 +197,19 @@ func startBroker(c Config, identity *enrol.Identity) (*broker.Broker, error) {
 		Accounts: accounts,
 		Log:      c.Log,
 	})
+}
+
+// cutOff takes the credentials of some keys back. An external server learns it from
+// its configuration.
+func cutOff(server *broker.Broker, identity *enrol.Identity, keys map[string]time.Time) error {
+	if server == nil {
+		return nil
+	}
+	accounts, err := identity.AccountJWTsWithout(keys)
+	if err != nil {
+		return err
+	}
+	return server.Replace(accounts)
 }
 
 // dial connects the hub to the embedded server, or to the external one.

@@ -18,7 +18,7 @@ import (
 
 // handler serves the dashboard with the API, and the webhook of the Git server
 // where a secret is configured.
-func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker, conn *natsconn.Conn) (http.Handler, error) {
+func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker, conn *natsconn.Conn, door *door) (http.Handler, error) {
 	mux := http.NewServeMux()
 	mux.Handle("/", dashboard.New(dashboard.Config{
 		Board:   d.board,
@@ -38,6 +38,8 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 	}))
 	mux.HandleFunc("GET /api/v1/explain/{app}", d.explain)
 	mux.HandleFunc("GET /api/v1/observed", d.tellObserved)
+	mux.HandleFunc("GET /install/{token}", door.install)
+	mux.HandleFunc("POST /api/v1/members", door.members)
 	if c.WebhookSecret == "" {
 		return mux, nil
 	}

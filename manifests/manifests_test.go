@@ -28,12 +28,13 @@ var update = flag.Bool("update", false, "rewrite the goldens")
 
 func agentConfig() manifests.AgentConfig {
 	return manifests.AgentConfig{
-		Cluster:     "eu-1",
-		Hub:         []string{"tls://hub.example.com:4222", "tls://10.0.0.7:4222"},
-		HubKey:      []byte("0123456789abcdef0123456789abcdef"),
-		Credentials: []byte("-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n"),
-		CA:          []byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
-		Image:       "registry.example.com/navarch-agent:1.2.3",
+		Cluster: "eu-1",
+		Hub:     []string{"tls://hub.example.com:4222", "tls://10.0.0.7:4222"},
+		HubKey:  []byte("0123456789abcdef0123456789abcdef"),
+		Token:   "nvt1.c2VlZA.e30.c2ln",
+		Door:    []byte("-----BEGIN NATS USER JWT-----\neyJ0\n------END NATS USER JWT------\n"),
+		CA:      []byte("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"),
+		Image:   "registry.example.com/navarch-agent:1.2.3",
 	}
 }
 
@@ -129,11 +130,12 @@ func TestSecretsArriveAsGiven(t *testing.T) {
 // TestPodsRestartWhenTheirConfigurationChanges compares pod templates only.
 func TestPodsRestartWhenTheirConfigurationChanges(t *testing.T) {
 	changes := map[string]func(*manifests.AgentConfig){
-		"cluster":    func(c *manifests.AgentConfig) { c.Cluster = "eu-2" },
-		"hub":        func(c *manifests.AgentConfig) { c.Hub = c.Hub[:1] },
-		"key":        func(c *manifests.AgentConfig) { c.HubKey = []byte("another") },
-		"credential": func(c *manifests.AgentConfig) { c.Credentials = []byte("another") },
-		"CA":         func(c *manifests.AgentConfig) { c.CA = []byte("another") },
+		"cluster": func(c *manifests.AgentConfig) { c.Cluster = "eu-2" },
+		"hub":     func(c *manifests.AgentConfig) { c.Hub = c.Hub[:1] },
+		"key":     func(c *manifests.AgentConfig) { c.HubKey = []byte("another") },
+		"token":   func(c *manifests.AgentConfig) { c.Token = "another" },
+		"door":    func(c *manifests.AgentConfig) { c.Door = []byte("another") },
+		"CA":      func(c *manifests.AgentConfig) { c.CA = []byte("another") },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +164,7 @@ func TestIncomplete(t *testing.T) {
 		},
 		"agent without CA": {
 			render: func() ([]byte, error) { c := agentConfig(); c.CA = nil; return manifests.Agent(c) },
-			want:   "the agent's manifest needs the hub's key, a credential and the hub's certificate authority",
+			want:   "the agent's manifest needs the hub's key, a token with its door and the hub's certificate authority",
 		},
 		"hub without identity": {
 			render: func() ([]byte, error) { c := hubConfig(); c.Identity = nil; return manifests.Hub(c) },
@@ -219,6 +221,53 @@ func TestStockKustomizeBuildsTheBases(t *testing.T) {
 		if diff := cmp.Diff(canonical(t, want), canonical(t, split(t, built))); diff != "" {
 			t.Errorf("base %q, as written and as built (-written +built):\n%s", base, diff)
 		}
+	}
+}
+
+// TestStockKustomizeBuildsOneCluster needs the kustomize binary that make builds.
+func TestStockKustomizeBuildsOneCluster(t *testing.T) {
+	kustomize := os.Getenv("NAVARCH_KUSTOMIZE")
+	if _, err := os.Stat(kustomize); err != nil {
+		t.Skip("NAVARCH_KUSTOMIZE names no kustomize: make test builds it")
+	}
+	c := agentConfig()
+	files, err := manifests.AgentBase(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, content := range files {
+		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	built, err := exec.CommandContext(t.Context(), kustomize, "build", dir).Output()
+	if err != nil {
+		t.Fatalf("kustomize build: %v", err)
+	}
+	var secret corev1.Secret
+	var deployment appsv1.Deployment
+	for _, object := range split(t, built) {
+		switch typed(t, object).(type) {
+		case *corev1.Secret:
+			err = yaml.UnmarshalStrict(object, &secret)
+		case *appsv1.Deployment:
+			err = yaml.UnmarshalStrict(object, &deployment)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := c.Files()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, secret.Data); diff != "" {
+		t.Errorf("the Secret (-want +got):\n%s", diff)
+	}
+	pod := deployment.Spec.Template.Spec
+	if got := pod.Volumes[0].Secret.SecretName; got != secret.Name || pod.Containers[0].Image != c.Image {
+		t.Errorf("the agent reads Secret %q, which is called %q, with image %q", got, secret.Name, pod.Containers[0].Image)
 	}
 }
 

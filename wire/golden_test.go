@@ -47,6 +47,10 @@ var messages = map[string]any{
 	},
 	"report-removed": wire.Report{Version: 1, Cluster: "eu-1", App: "old", Time: noon, Conditions: []wire.Condition{}, Removed: true},
 	"report-held":    wire.Report{Version: 1, Cluster: "eu-1", App: "lost", Time: noon, Conditions: []wire.Condition{}, Held: true},
+	"enrol-request":  wire.EnrolRequest{Version: 1, Cluster: "eu-1", Key: "UA", Nonce: "n", Token: "nvp1.a.b.c", JWT: "ey"},
+	"enrol-again":    wire.EnrolRequest{Version: 1, Cluster: "eu-1", Key: "UA", Nonce: "n"},
+	"enrol-admitted": wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", JWT: "ey"},
+	"enrol-refused":  wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", Refusal: wire.RefusedKey, Message: "a hint"},
 	"heartbeat":      heartbeat(),
 	"heartbeat-first": wire.Heartbeat{
 		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,

@@ -127,6 +127,7 @@ func OfferAgents() Offer {
 			DirectGet(StreamArtifacts, AllArtifacts),
 			AllReports,
 			AllClusters,
+			AllEnrol,
 		},
 		Streams: []string{AllDesired},
 	}

@@ -13,6 +13,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"k8s.io/client-go/rest"
@@ -21,8 +22,8 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/navarch/navarch/agent"
+	"github.com/navarch/navarch/cmd/internal/profile"
 	"github.com/navarch/navarch/fleet"
-	"github.com/navarch/navarch/profile"
 )
 
 // version is set by the linker.
@@ -57,7 +58,7 @@ func parse(args []string) (agent.Config, error) {
 	c := agent.Config{Version: version}
 	var dir, kubeconfig, level string
 	flags := flag.NewFlagSet("navarch-agent", flag.ContinueOnError)
-	flags.StringVar(&dir, "config", "/etc/navarch", "folder with agent.yaml, nats.creds and ca.crt, as the install manifest mounts it")
+	flags.StringVar(&dir, "config", "/etc/navarch", "folder with agent.yaml, token, door.creds and ca.crt, as the install manifest mounts it")
 	flags.StringVar(&kubeconfig, "kubeconfig", "", "kubeconfig of the cluster; default: the ServiceAccount of this pod")
 	flags.StringVar(&c.Namespace, "namespace", agent.DefaultNamespace, "namespace where the agent keeps its inventory")
 	flags.StringVar(&c.Identity, "identity", "", "name of this agent among those of the cluster; default the host's name")
@@ -97,7 +98,7 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 
 // readConfig reads what the install manifest's Secret holds.
 func readConfig(c *agent.Config, dir string) error {
-	const hint = "render the manifest again with `navarch install agent`"
+	const hint = "render the manifest again with `navarch token create`"
 	read := func(name string) ([]byte, error) {
 		content, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -129,9 +130,14 @@ func readConfig(c *agent.Config, dir string) error {
 		return fmt.Errorf("read %s: hubKey: want %d bytes in base64 (%s)", file, ed25519.PublicKeySize, hint)
 	}
 	c.HubKey = key
-	if c.Credentials, err = read("nats.creds"); err != nil {
+	if c.Door, err = read("door.creds"); err != nil {
 		return err
 	}
+	token, err := read("token")
+	if err != nil {
+		return err
+	}
+	c.Token = strings.TrimSpace(string(token))
 	c.CA, err = read("ca.crt")
 	return err
 }

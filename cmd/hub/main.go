@@ -12,9 +12,11 @@ import (
 	"os/signal"
 	"strings"
 	"syscall"
+	"time"
 
+	"github.com/navarch/navarch/cmd/internal/profile"
 	"github.com/navarch/navarch/hub"
-	"github.com/navarch/navarch/profile"
+	"github.com/navarch/navarch/hub/enrol"
 )
 
 // version is set by the linker.
@@ -40,7 +42,7 @@ func main() {
 // environment, never from flags, which every process on the machine can read.
 func parse(args []string) (hub.Config, error) {
 	var c hub.Config
-	var hosts, passwordFile, webhookFile, natsCA, level string
+	var hosts, urls, passwordFile, webhookFile, natsCA, level string
 	flags := flag.NewFlagSet("navarch-hub", flag.ContinueOnError)
 	flags.StringVar(&c.Repository.URL, "repo", "", "URL of the fleet repository (required)")
 	flags.StringVar(&c.Repository.Branch, "branch", "main", "branch to deploy")
@@ -55,6 +57,10 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
 	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
 	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")
+	flags.StringVar(&c.Join.Members, "members", "", "file of which clusters have joined; default members.json in the identity folder: back it up with it")
+	flags.DurationVar(&c.Join.Life, "credential-life", enrol.DefaultLife, "how long an agent's credential is good; it is renewed after two thirds of that")
+	flags.StringVar(&urls, "agent-urls", "", "comma-separated URLs under which agents reach NATS, for install manifests; default those of --hosts")
+	flags.StringVar(&c.Join.Image, "agent-image", "", "image of the agent in install manifests; default that of this version")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
@@ -72,6 +78,12 @@ func parse(args []string) (hub.Config, error) {
 	c.Log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: severity}))
 	if hosts != "" {
 		c.NATS.Hosts = strings.Split(hosts, ",")
+	}
+	if urls != "" {
+		c.Join.URLs = strings.Split(urls, ",")
+	}
+	if c.Join.Life < time.Second {
+		return hub.Config{}, fmt.Errorf("--credential-life %s: want a second or more", c.Join.Life)
 	}
 	var err error
 	if natsCA != "" {

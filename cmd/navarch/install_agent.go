@@ -3,16 +3,19 @@ package main
 import (
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/manifests"
+	"github.com/navarch/navarch/wire"
 )
 
 type installAgent struct {
 	cluster, identity, image, namespace, ca string
 	hubs                                    []string
+	ttl                                     time.Duration
 }
 
 func newInstallAgent() *cobra.Command {
@@ -24,8 +27,10 @@ func newInstallAgent() *cobra.Command {
 
 The agent only connects outwards, to the URLs given with --hub, and obeys only
 the hub whose identity folder is given with --identity: it pins that hub's
-certificate authority and signing key. The manifest holds a credential that is
-good for this one cluster; apply it, and keep it as you keep a password.
+certificate authority and signing key. The manifest holds a token: the agent joins
+with it as this one cluster, once, within an hour; until then keep it as you keep
+a password. "navarch token create" makes tokens that ask for more, and a line to
+apply in place of a manifest.
 
 The name of the cluster is the one that it has in the fleet repository.`,
 		Example: `  # install the agent of cluster eu-1
@@ -45,6 +50,7 @@ The name of the cluster is the one that it has in the fleet repository.`,
 	flags.StringArrayVar(&o.hubs, "hub", nil, "URL under which this cluster reaches the hub's NATS; may be repeated (required)")
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own; default the hub's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
+	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token in it is good")
 	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
 	return cmd
@@ -59,44 +65,64 @@ func (o installAgent) run(cmd *cobra.Command) error {
 	case o.identity == "":
 		return needFlag(cmd, "identity", "./identity")
 	}
-	cluster, err := fleet.ParseClusterName(o.cluster)
-	if err != nil {
-		return usageError{cmd.CommandPath(), err}
-	}
-	for _, hub := range o.hubs {
-		if err := checkHubURL(cmd, hub); err != nil {
-			return err
-		}
-	}
-	if err := checkNamespace(cmd, o.namespace); err != nil {
-		return err
-	}
-	identity, err := existingIdentity(o.identity)
-	if err != nil {
-		return err
-	}
-	ca := identity.CA()
-	if o.ca != "" {
-		if ca, err = os.ReadFile(o.ca); err != nil {
-			return fmt.Errorf("--hub-ca: %w", err)
-		}
-	}
-	credentials, err := identity.AgentCredentials(cluster)
-	if err != nil {
-		return err
-	}
-	manifest, err := manifests.Agent(manifests.AgentConfig{
-		Cluster:     o.cluster,
-		Hub:         o.hubs,
-		HubKey:      identity.PublicKey(),
-		Credentials: credentials,
-		CA:          ca,
-		Image:       o.image,
-		Namespace:   o.namespace,
-	})
+	manifest, err := o.manifest(cmd, wire.Invitation{Expires: time.Now().Add(o.ttl)})
 	if err != nil {
 		return err
 	}
 	_, err = cmd.OutOrStdout().Write(manifest)
 	return err
+}
+
+// manifest makes a token of an invitation, for the cluster of o, and returns the
+// manifest with it.
+func (o installAgent) manifest(cmd *cobra.Command, invitation wire.Invitation) ([]byte, error) {
+	config, err := o.config(cmd, invitation)
+	if err != nil {
+		return nil, err
+	}
+	return manifests.Agent(config)
+}
+
+func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (manifests.AgentConfig, error) {
+	var none manifests.AgentConfig
+	var err error
+	if invitation.Cluster, err = fleet.ParseClusterName(o.cluster); err != nil {
+		return none, usageError{cmd.CommandPath(), err}
+	}
+	for _, hub := range o.hubs {
+		if err := checkHubURL(cmd, hub); err != nil {
+			return none, err
+		}
+	}
+	if err := checkNamespace(cmd, o.namespace); err != nil {
+		return none, err
+	}
+	identity, err := existingIdentity(o.identity)
+	if err != nil {
+		return none, err
+	}
+	ca := identity.CA()
+	if o.ca != "" {
+		if ca, err = os.ReadFile(o.ca); err != nil {
+			return none, fmt.Errorf("--hub-ca: %w", err)
+		}
+	}
+	token, err := identity.NewToken(invitation)
+	if err != nil {
+		return none, err
+	}
+	door, err := identity.DoorCredentials(invitation.Cluster)
+	if err != nil {
+		return none, err
+	}
+	return manifests.AgentConfig{
+		Cluster:   o.cluster,
+		Hub:       o.hubs,
+		HubKey:    identity.PublicKey(),
+		Token:     token.String(),
+		Door:      door,
+		CA:        ca,
+		Image:     o.image,
+		Namespace: o.namespace,
+	}, nil
 }

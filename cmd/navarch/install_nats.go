@@ -1,11 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +17,7 @@ import (
 )
 
 func newInstallNATS() *cobra.Command {
-	var identityDir string
+	var identityDir, members string
 	cmd := &cobra.Command{
 		Use:   "nats --identity DIR",
 		Short: "Print what a NATS server of your own needs to serve a hub",
@@ -43,7 +46,11 @@ Everything printed is public: keys stay in the identity folder.`,
 			if err != nil {
 				return err
 			}
-			config, err := natsConfig(identity)
+			roll, err := enrol.ReadRoll(cmp.Or(members, filepath.Join(identityDir, enrol.RollName)))
+			if err != nil {
+				return err
+			}
+			config, err := natsConfig(identity, roll.Revoked)
 			if err != nil {
 				return err
 			}
@@ -51,6 +58,7 @@ Everything printed is public: keys stay in the identity folder.`,
 			return err
 		},
 	}
+	cmd.Flags().StringVar(&members, "members", "", "file of which clusters have joined, to shut out those that were revoked; default members.json in the identity folder")
 	cmd.Flags().StringVar(&identityDir, "identity", "", "identity folder of the hub (required)")
 	return cmd
 }
@@ -65,12 +73,12 @@ func existingIdentity(dir string) (*enrol.Identity, error) {
 }
 
 // natsConfig is the part of a server's configuration that concerns Navarch.
-func natsConfig(identity *enrol.Identity) (string, error) {
+func natsConfig(identity *enrol.Identity, revoked map[string]time.Time) (string, error) {
 	operator, err := identity.OperatorJWT()
 	if err != nil {
 		return "", err
 	}
-	accounts, err := identity.AccountJWTs()
+	accounts, err := identity.AccountJWTsWithout(revoked)
 	if err != nil {
 		return "", err
 	}

@@ -11,9 +11,14 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"github.com/navarch/navarch/agent/enrol"
 )
 
 // Agent is the agent of one member. It runs beside the member's API server, with
@@ -29,20 +34,18 @@ type Agent struct {
 	name   string // begins that of the log
 }
 
-// InstallAgent applies what `navarch install agent` prints to the member, all but
-// the Deployment, and starts the agent's process with the Secret that it brought.
+// InstallAgent applies to the member what the line of `navarch token create` fetches
+// from the hub, all but the Deployment, and starts the agent's process with the Secret
+// that it brought.
 // Its state and logs go below dir.
 func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, error) {
+	manifest, err := h.manifestByLine(ctx, m.Name)
+	if err != nil {
+		return nil, err
+	}
 	dir = filepath.Join(dir, "agent-"+m.Name)
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
-	}
-	install := exec.CommandContext(ctx, h.tools.Navarch, "install", "agent", "--cluster", m.Name, "--hub", h.NATSURL, "--identity", h.Identity, "--hub-ca", h.NATSCA)
-	var stderr bytes.Buffer
-	install.Stderr = &stderr
-	manifest, err := install.Output()
-	if err != nil {
-		return nil, fmt.Errorf("navarch install agent: %w\n%s", err, stderr.String())
 	}
 	if err := m.applyAgent(ctx, manifest, dir); err != nil {
 		return nil, err
@@ -68,6 +71,58 @@ func (h *Hub) InstallAgent(ctx context.Context, m *Member, dir string) (*Agent, 
 	}
 	return a, a.Start()
 }
+
+// Rejoin installs an agent again, with a new token from a file as sites without a way
+// to the dashboard have it. Further arguments are flags of `navarch token create`.
+func (h *Hub) Rejoin(ctx context.Context, a *Agent, args ...string) error {
+	a.Stop()
+	file := filepath.Join(a.dir, "manifest.yaml")
+	if _, err := h.createToken(ctx, a.Member.Name, append([]string{"--nats", h.NATSURL, "--hub-ca", h.NATSCA, "--out", file}, args...)...); err != nil {
+		return err
+	}
+	manifest, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if err := a.Member.applyAgent(ctx, manifest, a.dir); err != nil {
+		return err
+	}
+	return a.Start()
+}
+
+// manifestByLine returns the manifest that the line of `navarch token create` applies.
+func (h *Hub) manifestByLine(ctx context.Context, cluster string) ([]byte, error) {
+	printed, err := h.createToken(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	words := strings.Fields(string(printed))
+	return h.Fetch(ctx, strings.TrimPrefix(words[len(words)-1], h.URL))
+}
+
+func (h *Hub) createToken(ctx context.Context, cluster string, args ...string) ([]byte, error) {
+	create := exec.CommandContext(ctx, h.tools.Navarch, append([]string{"token", "create", "--cluster", cluster, "--identity", h.Identity, "--hub", h.URL}, args...)...)
+	var stderr bytes.Buffer
+	create.Stderr = &stderr
+	printed, err := create.Output()
+	if err != nil {
+		return nil, fmt.Errorf("navarch token create: %w\n%s", err, stderr.String())
+	}
+	return printed, nil
+}
+
+// ForgetKey ends the agent, deletes the key that it made, and starts it again.
+func (a *Agent) ForgetKey(ctx context.Context) error {
+	a.Stop()
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "navarch-system", Name: enrol.SecretName}}
+	if err := a.Member.Client.Delete(ctx, secret); err != nil {
+		return fmt.Errorf("forget the key of cluster %q: %w", a.Member.Name, err)
+	}
+	return a.Start()
+}
+
+// Admitted returns how often the agent says that the hub admitted it.
+func (a *Agent) Admitted() int { return strings.Count(a.Tail(10000), "admitted by the hub") }
 
 // Second returns another agent of the same cluster, with the same rights and
 // credentials. Start starts it.

@@ -62,6 +62,9 @@ func NewHub(t Tools, dir, repository string, args ...string) (*Hub, error) {
 	return h, nil
 }
 
+// AddFlags adds flags of navarch-hub for the next start and those after it.
+func (h *Hub) AddFlags(flags ...string) { h.args = append(h.args, flags...) }
+
 // Webhook is where a Git server tells the hub of a push.
 func (h *Hub) Webhook() string { return h.URL + "/webhook" }
 

@@ -69,6 +69,7 @@ func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	maps.Copy(all, memberVerbs)
 	maps.Copy(all, planVerbs)
 	maps.Copy(all, scrapeVerbs)
+	maps.Copy(all, joinVerbs)
 	return all
 }
 
@@ -145,6 +146,7 @@ func (s *stage) setup(e *testscript.Env) error {
 			}
 		}
 	})
+	e.Setenv("IDENTITY", fleet.Hub.Identity)
 	e.Values[storyKey{}] = &story{Fleet: fleet, dir: filepath.Join(e.WorkDir, "fleet")}
 	return nil
 }

@@ -311,7 +311,7 @@ func release(ctx context.Context, ts *testscript.TestScript, s *story, _ []strin
 	return s.Hub.Release(ctx, ts.Getenv("REV"))
 }
 
-// hub kill|stop|start|lose-data
+// hub kill|stop|start|lose-data|flags FLAG...
 func hub(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
 	switch args[0] {
 	case "kill":
@@ -322,8 +322,10 @@ func hub(ctx context.Context, _ *testscript.TestScript, s *story, args []string)
 		return s.Hub.Start(ctx)
 	case "lose-data":
 		return os.RemoveAll(s.Hub.Data)
+	case "flags":
+		s.Hub.AddFlags(args[1:]...)
 	default:
-		return fmt.Errorf("hub %q: want kill, stop, start or lose-data", args[0])
+		return fmt.Errorf("hub %q: want kill, stop, start, lose-data or flags", args[0])
 	}
 	return nil
 }

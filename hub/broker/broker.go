@@ -251,6 +251,26 @@ func (b *Broker) Guard(ctx context.Context) error {
 	}
 }
 
+// Replace replaces JWTs of accounts, by public key. Whoever they no longer admit is
+// cut off before it returns.
+func (b *Broker) Replace(accounts map[string]string) error {
+	for key, token := range accounts {
+		claims, err := jwt.DecodeAccountClaims(token)
+		if err != nil {
+			return fmt.Errorf("replace account %q: %w", key, err)
+		}
+		if err := b.server.AccountResolver().Store(key, token); err != nil {
+			return fmt.Errorf("replace account %q: %w", key, err)
+		}
+		account, err := b.server.LookupAccount(key)
+		if err != nil {
+			return fmt.Errorf("replace account %q: %w", key, err)
+		}
+		b.server.UpdateAccountClaims(account, claims)
+	}
+	return nil
+}
+
 // Connections returns how many clients are connected, the hub among them.
 func (b *Broker) Connections() int { return b.server.NumClients() }
 

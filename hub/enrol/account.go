@@ -3,6 +3,7 @@ package enrol
 import (
 	"crypto/ed25519"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
@@ -41,7 +42,11 @@ func (i *Identity) SystemAccount() string { return i.system.public }
 // AccountJWTs returns the accounts of a NATS server by their public keys: the
 // hub's with its streams, the agents' with what [wire.OfferAgents] says, and the
 // one of the server itself. Each call signs them anew.
-func (i *Identity) AccountJWTs() (map[string]string, error) {
+func (i *Identity) AccountJWTs() (map[string]string, error) { return i.AccountJWTsWithout(nil) }
+
+// AccountJWTsWithout returns the same accounts, with what was signed for the users
+// with some keys up to a time taken back.
+func (i *Identity) AccountJWTsWithout(revoked map[string]time.Time) (map[string]string, error) {
 	hub := newAccount(i.fleet.public, "navarch-fleet")
 	hub.Limits.JetStreamLimits = jwt.JetStreamLimits{
 		MemoryStorage: jwt.NoLimit,
@@ -50,6 +55,9 @@ func (i *Identity) AccountJWTs() (map[string]string, error) {
 		Consumer:      jwt.NoLimit,
 	}
 	agents := newAccount(i.agents.public, "navarch-agents")
+	for key, when := range revoked {
+		agents.RevokeAt(key, when)
+	}
 	offer := wire.OfferAgents()
 	for _, subject := range offer.Services {
 		share(hub, agents, subject, jwt.Service)
@@ -102,15 +110,7 @@ func (i *Identity) AgentCredentials(cluster fleet.ClusterName) ([]byte, error) {
 	if _, err := fleet.ParseClusterName(string(cluster)); err != nil {
 		return nil, err
 	}
-	return credentials(i.agents, func(user *jwt.UserClaims) {
-		allow := wire.AllowAgent(cluster)
-		user.Name = string(cluster)
-		user.Tags.Add("cluster:" + string(cluster))
-		user.Pub.Allow.Add(allow.Publish...)
-		user.Sub.Allow.Add(allow.Subscribe...)
-		user.NatsLimits = jwt.NatsLimits{Subs: agentSubscriptions, Data: jwt.NoLimit, Payload: wire.MaxMessage}
-		user.AllowedConnectionTypes.Add(jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket)
-	})
+	return credentials(i.agents, func(user *jwt.UserClaims) { describeAgent(user, cluster) })
 }
 
 // credentials makes a key for a user of an account and signs what it may do.

@@ -300,7 +300,7 @@ func TestAccounts(t *testing.T) {
 		}
 		shared[account.Name] = [2]int{len(account.Exports), len(account.Imports)}
 	}
-	want := map[string][2]int{"navarch-fleet": {5, 0}, "navarch-agents": {0, 5}, "navarch-system": {0, 0}}
+	want := map[string][2]int{"navarch-fleet": {6, 0}, "navarch-agents": {0, 6}, "navarch-system": {0, 0}}
 	if diff := cmp.Diff(want, shared); diff != "" {
 		t.Error(diff)
 	}

@@ -37,17 +37,28 @@ const (
 	maxInFlight    = 64               // messages that wait for the server at once
 )
 
-// Config says where the server is and who connects. URL or InProcess, Credentials
-// and Log are required.
+// Config says where the server is and who connects. URL or InProcess, Credentials or
+// Current, and Log are required.
 type Config struct {
 	URL         string        // of the server, or of several with commas between
 	InProcess   Server        // a server in this process, instead of URL
 	Credentials []byte        // content of a NATS credentials file
+	Current     Current       // credentials that change, instead of Credentials
 	CA          []byte        // PEM of the authority to trust; default those of the system
 	InboxPrefix string        // where answers go; default "_INBOX"
 	Name        string        // for people who look at the server's connections
 	Refresh     time.Duration // how often [Conn.Desired] looks, give or take half; default 5 minutes
 	Log         *slog.Logger
+}
+
+// Current is what has the credentials of a connection, where they change with time.
+type Current interface {
+	// Credentials returns the content of a NATS credentials file, for the next attempt to
+	// connect; an error says that there is none yet.
+	Credentials() ([]byte, error)
+	// Refused is told that the server does not take what Credentials returned, or takes
+	// it no longer. It returns at once.
+	Refused()
 }
 
 // Server is a NATS server in the same process.
@@ -60,6 +71,7 @@ type Server interface {
 type Conn struct {
 	nc      *nats.Conn
 	js      jetstream.JetStream
+	current Current // nil: the credentials do not change
 	log     *slog.Logger
 	refresh time.Duration
 
@@ -73,7 +85,7 @@ type Conn struct {
 // Dial begins to connect and returns at once: a server that cannot be reached is
 // tried again until Close. An error means that c itself is of no use.
 func Dial(c Config) (*Conn, error) {
-	conn := &Conn{log: c.Log, refresh: c.Refresh, next: make(chan struct{})}
+	conn := &Conn{log: c.Log, current: c.Current, refresh: c.Refresh, next: make(chan struct{})}
 	if conn.refresh == 0 {
 		conn.refresh = 5 * time.Minute
 	}
@@ -95,15 +107,13 @@ func Dial(c Config) (*Conn, error) {
 }
 
 func (c Config) options(conn *Conn) ([]nats.Option, error) {
-	if _, err := nkeys.ParseDecoratedJWT(c.Credentials); err != nil {
-		return nil, fmt.Errorf("read the credentials: %w", err)
-	}
-	if _, err := nkeys.ParseDecoratedUserNKey(c.Credentials); err != nil {
-		return nil, fmt.Errorf("read the credentials: %w", err)
+	credentials, err := c.authenticate()
+	if err != nil {
+		return nil, err
 	}
 	options := []nats.Option{
 		nats.Name(c.Name),
-		nats.UserCredentialBytes(c.Credentials),
+		credentials,
 		nats.Timeout(dialTimeout),
 		nats.PingInterval(pingInterval),
 		nats.RetryOnFailedConnect(true),
@@ -134,6 +144,44 @@ func (c Config) options(conn *Conn) ([]nats.Option, error) {
 	return append(options, nats.Secure(security)), nil
 }
 
+// authenticate returns how to say who connects.
+func (c Config) authenticate() (nats.Option, error) {
+	if c.Current == nil {
+		if _, err := nkeys.ParseDecoratedJWT(c.Credentials); err != nil {
+			return nil, fmt.Errorf("read the credentials: %w", err)
+		}
+		if _, err := nkeys.ParseDecoratedUserNKey(c.Credentials); err != nil {
+			return nil, fmt.Errorf("read the credentials: %w", err)
+		}
+		return nats.UserCredentialBytes(c.Credentials), nil
+	}
+	token := func() (string, error) {
+		credentials, err := c.Current.Credentials()
+		if err != nil {
+			return "", fmt.Errorf("%w: %w", errNoCredentials, err)
+		}
+		return nkeys.ParseDecoratedJWT(credentials)
+	}
+	sign := func(nonce []byte) ([]byte, error) {
+		credentials, err := c.Current.Credentials()
+		if err != nil {
+			return nil, err
+		}
+		key, err := nkeys.ParseDecoratedUserNKey(credentials)
+		if err != nil {
+			return nil, err
+		}
+		return key.Sign(nonce)
+	}
+	return func(o *nats.Options) error { // nats.UserJWT would want credentials at once
+		o.UserJWT, o.SignatureCB = token, sign
+		return nil
+	}, nil
+}
+
+// errNoCredentials is that there are none so far, which is no news to who has them.
+var errNoCredentials = errors.New("no credentials yet")
+
 // delay returns how long to wait before an attempt to connect, counted from 1. It
 // differs between agents, so that they do not all come back at once.
 func delay(attempt int) time.Duration {
@@ -148,6 +196,12 @@ func jitter(d, spread time.Duration) time.Duration {
 
 // Close ends the connection and everything that uses it.
 func (c *Conn) Close() { c.nc.Close() }
+
+// Reconnect ends the connection and makes it again at once, with the credentials of
+// now. What is under way meanwhile fails with [ErrUnavailable].
+func (c *Conn) Reconnect() {
+	_ = c.nc.ForceReconnect() // it fails only after Close
+}
 
 // Connected tells whether there is a connection now.
 func (c *Conn) Connected() bool { return c.nc.IsConnected() }
@@ -189,7 +243,21 @@ func (c *Conn) connected(nc *nats.Conn) {
 	c.log.Debug("connected to NATS", "server", nc.ConnectedUrlRedacted(), "connection", made)
 }
 
+// refused tells who has the credentials that the server does not take them.
+func (c *Conn) refused(err error) {
+	if c.current == nil {
+		return
+	}
+	for _, refusal := range []error{nats.ErrAuthorization, nats.ErrAuthExpired, nats.ErrAuthRevoked, nats.ErrAccountAuthExpired} {
+		if errors.Is(err, refusal) {
+			c.current.Refused()
+			return
+		}
+	}
+}
+
 func (c *Conn) disconnected(nc *nats.Conn, err error) {
+	c.refused(err)
 	if nc.IsClosed() {
 		return
 	}
@@ -199,6 +267,7 @@ func (c *Conn) disconnected(nc *nats.Conn, err error) {
 // notConnected hears of every attempt to connect that failed, and tells people of
 // the first.
 func (c *Conn) notConnected(_ *nats.Conn, err error) {
+	c.refused(err)
 	c.mu.Lock()
 	c.failures++
 	first := c.failures == 1
@@ -213,6 +282,10 @@ func (c *Conn) notConnected(_ *nats.Conn, err error) {
 // failed hears of what no call returns: credentials or a subject that the server
 // does not accept.
 func (c *Conn) failed(_ *nats.Conn, _ *nats.Subscription, err error) {
+	c.refused(err)
+	if errors.Is(err, errNoCredentials) {
+		return
+	}
 	c.log.Warn("NATS reports an error", "err", err)
 }
 

@@ -3,7 +3,7 @@ package profile_test
 import (
 	"testing"
 
-	"github.com/navarch/navarch/profile"
+	"github.com/navarch/navarch/cmd/internal/profile"
 )
 
 func TestServeRefusesTheNetwork(t *testing.T) {

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/navarch/navarch/manifests"
+	"github.com/navarch/navarch/wire"
+)
+
+// defaultTTL is how long a token is good unless told otherwise.
+const defaultTTL = time.Hour
+
+func newToken() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:     "token",
+		GroupID: "other",
+		Short:   "Make tokens that clusters join with",
+		Long: `Make tokens that clusters join with.
+
+A token is good for one cluster and one agent, and not for long. The agent makes a
+key of its own, and the token makes the hub admit that key.`,
+		Example: `  # one line for the administrator of cluster eu-3
+  navarch token create --cluster eu-3 --identity ./identity --hub https://hub.example.com
+
+  # good for a day, and a person approves
+  navarch token create --cluster eu-3 --identity ./identity --ttl 24h --approve manual
+
+  # as a file
+  navarch token create --cluster eu-3 --identity ./identity --nats tls://hub.example.com:4222 --out eu-3.yaml`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newTokenCreate())
+	return cmd
+}
+
+type tokenCreate struct {
+	installAgent
+	hub, approve, out, kustomize string
+	labels                       map[string]string
+}
+
+func newTokenCreate() *cobra.Command {
+	o := tokenCreate{installAgent: installAgent{namespace: manifests.DefaultNamespace}}
+	cmd := &cobra.Command{
+		Use:   "create --cluster NAME --identity DIR",
+		Short: "Make a token and print the line that installs a cluster's agent",
+		Long: `Make a token and print the one line that installs the agent of a cluster.
+
+A token is good for one cluster and one agent, and not for long. It is signed with
+the hub's identity; the hub need not be told of it. The line fetches the manifest
+from the hub. Where the cluster does not reach the hub's dashboard, --out and
+--kustomize write the same to files, with the URLs of the hub's NATS given by --nats.`,
+		Example: `  # one line for the administrator of cluster eu-3
+  navarch token create --cluster eu-3 --identity ./identity --hub https://hub.example.com
+
+  # a file for a site without a way to the dashboard
+  navarch token create --cluster eu-3 --identity ./identity --nats tls://hub.example.com:4222 --out eu-3.yaml
+
+  # a kustomize base, and a person who approves
+  navarch token create --cluster eu-3 --identity ./identity --nats tls://hub.example.com:4222 --kustomize clusters/eu-3 --approve manual --ttl 24h`,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
+	}
+	flags := cmd.Flags()
+	hubFlag(flags, &o.hub)
+	flags.StringVar(&o.cluster, "cluster", "", "name of the cluster in the fleet repository (required)")
+	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
+	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token is good")
+	flags.StringToStringVar(&o.labels, "labels", nil, "labels that `navarch clusters list` shows, as in env=prod,site=ham")
+	flags.StringVar(&o.approve, "approve", "auto", "auto, or manual: the agent waits for `navarch clusters approve`")
+	flags.StringVar(&o.out, "out", "", "write the manifest to this file")
+	flags.StringVar(&o.kustomize, "kustomize", "", "write a kustomize base into this folder, which must be empty")
+	flags.StringArrayVar(&o.hubs, "nats", nil, "URL under which the cluster reaches the hub's NATS, for --out and --kustomize; may be repeated")
+	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own, for --out and --kustomize; default the hub's")
+	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent, for --out and --kustomize")
+	return cmd
+}
+
+func (o tokenCreate) run(cmd *cobra.Command) error {
+	inFiles := o.out != "" || o.kustomize != ""
+	switch {
+	case o.cluster == "":
+		return needFlag(cmd, "cluster", "eu-3")
+	case o.identity == "":
+		return needFlag(cmd, "identity", "./identity")
+	case o.approve != "auto" && o.approve != "manual":
+		return usageError{cmd.CommandPath(), fmt.Errorf("--approve %q: want auto or manual", o.approve)}
+	case o.ttl <= 0:
+		return usageError{cmd.CommandPath(), fmt.Errorf("--ttl %s: want a time to come", o.ttl)}
+	case o.out != "" && o.kustomize != "":
+		return usageError{cmd.CommandPath(), errors.New("--out and --kustomize exclude each other: a token is good for one agent")}
+	case inFiles && len(o.hubs) == 0:
+		return needFlag(cmd, "nats", "tls://hub.example.com:4222")
+	}
+	hub, err := parseHub(cmd, o.hub)
+	if err != nil {
+		return err
+	}
+	config, err := o.config(cmd, wire.Invitation{
+		Expires: time.Now().Add(o.ttl), Approve: o.approve == "manual", Labels: o.labels,
+	})
+	switch {
+	case err != nil:
+		return err
+	case o.kustomize != "":
+		return o.writeBase(config)
+	case o.out != "":
+		manifest, err := manifests.Agent(config)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(o.out, manifest, 0o600)
+	}
+	_, err = fmt.Fprintf(cmd.OutOrStdout(), "kubectl apply --server-side -f %s/install/%s\n", strings.TrimSuffix(hub.url.String(), "/"), config.Token)
+	return err
+}
+
+// writeBase writes a kustomize base whose Secret is made from files.
+func (o tokenCreate) writeBase(config manifests.AgentConfig) error {
+	if entries, err := os.ReadDir(o.kustomize); err == nil && len(entries) > 0 {
+		return fmt.Errorf("--kustomize: folder %q is not empty", o.kustomize)
+	}
+	files, err := manifests.AgentBase(config)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(o.kustomize, 0o700); err != nil {
+		return fmt.Errorf("--kustomize: %w", err)
+	}
+	folder, err := os.OpenRoot(o.kustomize)
+	if err != nil {
+		return fmt.Errorf("--kustomize: %w", err)
+	}
+	defer folder.Close()
+	for name, content := range files {
+		if err := folder.WriteFile(name, content, 0o600); err != nil {
+			return fmt.Errorf("--kustomize: %w", err)
+		}
+	}
+	return nil
+}
