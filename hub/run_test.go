@@ -1,0 +1,89 @@
+package hub
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/navarch/navarch/e2e/env/gitserver"
+)
+
+// TestLeavesNoGoroutine: nothing of a hub goes on after Run has returned, its NATS
+// server included.
+func TestLeavesNoGoroutine(t *testing.T) {
+	server, err := gitserver.Start(t.TempDir())
+	check(t, err)
+	defer server.Close() //nolint:errcheck // the test is over
+	url, err := server.Create("fleet")
+	check(t, err)
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	const listen = "127.0.0.1:0"
+	started := make(chan string, 1) // where its pages are, as it logs
+	log := slog.New(slog.NewTextHandler(io.Discard, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == "dashboard" {
+			started <- a.Value.String()
+		}
+		return a
+	}}))
+	go func() {
+		done <- Run(ctx, Config{
+			Repository: Repository{URL: url}, Data: filepath.Join(dir, "data"), Identity: filepath.Join(dir, "identity"),
+			Listen: listen, NATS: NATS{Listen: listen}, Log: log,
+		})
+	}()
+	select {
+	case address := <-started:
+		answer, err := http.Get(address + "/healthz")
+		check(t, err)
+		check(t, answer.Body.Close())
+		http.DefaultClient.CloseIdleConnections()
+	case err := <-done:
+		t.Fatal(err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the hub has not started")
+	}
+	packages := []string{"navarch/navarch/hub.", "navarch/navarch/hub/", "nats-server/v2/", "nats-io/nats.go."}
+	if len(goroutinesOf(packages...)) == 0 {
+		t.Fatal("a hub that runs has no goroutine: this test does not see them")
+	}
+	cancel()
+	if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	var left []string
+	for deadline := time.Now().Add(20 * time.Second); ; runtime.Gosched() {
+		if left = goroutinesOf(packages...); len(left) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("goroutines are left:\n" + strings.Join(left, "\n\n"))
+		}
+	}
+}
+
+// goroutinesOf returns the stacks of the goroutines, but for the one of the test, that
+// are in one of some packages.
+func goroutinesOf(packages ...string) []string {
+	stacks := make([]byte, 8<<20)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	var found []string
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		for _, name := range packages {
+			if strings.Contains(stack, name) && !strings.Contains(stack, "hub.TestLeavesNoGoroutine(") {
+				found = append(found, stack)
+				break
+			}
+		}
+	}
+	return found
+}
