@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
@@ -26,12 +27,27 @@ const (
 	eventDrifted       = "Drifted"       // of an object that stays as somebody made it
 )
 
+const (
+	// tellAfter is how long nothing has happened when Events are sent: they are a write
+	// each, and in the way of what they tell of. tellMost is how long one waits at most.
+	tellAfter = 250 * time.Millisecond
+	tellMost  = time.Minute
+)
+
 // events tells the people of the cluster, who may not see the hub, what the agent
-// does: as Kubernetes Events in the app's namespace, one after the other and beside
-// the work. What cannot be told is dropped.
+// does: as Kubernetes Events in the app's namespace, after the work and one after the
+// other. What cannot be told is dropped. Only the reconciler touches it.
 type events struct {
 	recorder  record.EventRecorder
 	namespace string // for apps that have none
+	untold    []event
+	at, by    time.Time // when they are to be sent if nothing is being done, and in any case
+}
+
+// event is one that waits.
+type event struct {
+	about                 corev1.ObjectReference
+	kind, reason, message string
 }
 
 // newEvents returns events that are sent until ctx ends.
@@ -56,8 +72,39 @@ func (e *events) app(a *app, kind, reason, format string, args ...any) {
 		namespace = e.namespace
 	}
 	// Apps are not objects of the cluster, but are named like one.
-	about := &corev1.ObjectReference{APIVersion: fleet.APIVersion, Kind: "App", Namespace: namespace, Name: string(a.name)}
-	e.recorder.Eventf(about, kind, reason, format, args...)
+	about := corev1.ObjectReference{APIVersion: fleet.APIVersion, Kind: "App", Namespace: namespace, Name: string(a.name)}
+	e.later(about, kind, reason, fmt.Sprintf(format, args...))
+}
+
+func (e *events) later(about corev1.ObjectReference, kind, reason, message string) {
+	now := time.Now()
+	if len(e.untold) == 0 {
+		e.by = now.Add(tellMost)
+	}
+	e.at = now.Add(tellAfter)
+	e.untold = append(e.untold, event{about, kind, reason, message})
+}
+
+// due is when to call tell; zero: there is nothing to tell.
+func (e *events) due(busy bool) time.Time {
+	switch {
+	case len(e.untold) == 0:
+		return time.Time{}
+	case busy || e.at.After(e.by):
+		return e.by
+	}
+	return e.at
+}
+
+// tell sends what is due.
+func (e *events) tell(now time.Time, busy bool) {
+	if due := e.due(busy); due.IsZero() || now.Before(due) {
+		return
+	}
+	for _, each := range e.untold {
+		e.recorder.Event(&each.about, each.kind, each.reason, each.message)
+	}
+	e.untold = nil
 }
 
 // applied tells of an app that was applied whole.
@@ -82,10 +129,10 @@ func (e *events) kept(a *app, k apply.Kept) {
 
 // drifted tells of an object that somebody has changed or deleted.
 func (e *events) drifted(a *app, apiVersion string, id fleet.ObjectID, d wire.Drift) {
-	about := &corev1.ObjectReference{APIVersion: apiVersion, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
+	about := corev1.ObjectReference{APIVersion: apiVersion, Kind: id.Kind, Namespace: id.Namespace, Name: id.Name}
 	if d.Repaired {
-		e.recorder.Eventf(about, corev1.EventTypeNormal, eventDriftRepaired, "%s, applied again as app %s has it", d, a.name)
+		e.later(about, corev1.EventTypeNormal, eventDriftRepaired, fmt.Sprintf("%s, applied again as app %s has it", d, a.name))
 		return
 	}
-	e.recorder.Eventf(about, corev1.EventTypeWarning, eventDrifted, "%s, and app %s leaves it so", d, a.name)
+	e.later(about, corev1.EventTypeWarning, eventDrifted, fmt.Sprintf("%s, and app %s leaves it so", d, a.name))
 }
