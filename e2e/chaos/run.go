@@ -49,6 +49,13 @@ func (c *chaos) play(ctx context.Context) error {
 	if err == nil {
 		err = c.settled(ctx)
 	}
+	if err == nil { // what was done by hand before may have been committed over
+		for _, hand := range c.hands {
+			hand.do(ctx, "edit")
+			hand.do(ctx, "delete")
+		}
+		err = c.settled(ctx)
+	}
 	unwatch()
 	watched.Wait()
 	if err != nil {
