@@ -299,7 +299,7 @@ func failingStory() *view.Board {
 	us.Conditions = []wire.Condition{{Type: wire.Stalled, Status: "True", Reason: "ApplyFailed",
 		Message: `apply Deployment shop/shop: admission webhook "policy.example.com" denied the request: image "registry.example.com/shop:2.4" is not signed`}}
 	us.Objects[2] = object("apps", "Deployment", "shop", wire.Failed, `admission webhook "policy.example.com" denied the request: image "registry.example.com/shop:2.4" is not signed`)
-	us.Objects[0].Drift = &wire.Drift{Time: ago(3 * time.Minute), Fields: []string{".data.greeting"}, By: []string{"kubectl-edit"}, Repaired: true}
+	us.Objects[0].Drift = &wire.Drift{Time: ago(3 * time.Minute), Fields: []string{".spec.sessionAffinity"}, By: []string{"kubectl-edit"}, Repaired: true}
 	us.Objects[3] = object("networking.k8s.io", "Ingress", "shop", wire.NotFound, "not applied yet")
 	s.hear(b)
 	return b
