@@ -53,7 +53,8 @@ func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
 }
 
 // report takes in what an agent says of an app, received at a time. The app is healthy
-// when what was announced is, not what came before.
+// when what was announced is, not what came before. A Job that runs is no reason to move
+// its app elsewhere, however long it takes.
 func (o *observed) report(r wire.Report, announced fleet.Desired, received time.Time) {
 	s := o.cluster(r.Cluster)
 	s.hear(received)
@@ -61,7 +62,7 @@ func (o *observed) report(r wire.Report, announced fleet.Desired, received time.
 		delete(s.apps, r.App)
 		return
 	}
-	healthy := false
+	healthy := onlyJobs(r)
 	for _, condition := range r.Conditions {
 		healthy = healthy || condition.Type == wire.Ready && condition.Status == "True"
 	}
@@ -72,6 +73,19 @@ func (o *observed) report(r wire.Report, announced fleet.Desired, received time.
 		s.apps[r.App] = fleet.AppHealth{Healthy: healthy, Since: received}
 		o.dirty = o.dirty || o.cares[r.App]
 	}
+}
+
+// onlyJobs tells whether an app waits for nothing but Jobs that run.
+func onlyJobs(r wire.Report) bool {
+	running := false
+	for _, o := range r.Objects {
+		job := o.Group == "batch" && o.Kind == "Job" && o.Health == wire.InProgress
+		if !job && o.Health != wire.Current {
+			return false
+		}
+		running = running || job
+	}
+	return running
 }
 
 func (s *sighting) hear(received time.Time) {

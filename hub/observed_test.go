@@ -48,8 +48,33 @@ func TestHealthOfWhatIsAnnounced(t *testing.T) {
 			Conditions: []wire.Condition{{Type: wire.Ready, Status: "True"}},
 		}
 	}
+	waits := func(objects ...wire.ObjectReport) wire.Report {
+		r := ready("new")
+		r.Conditions[0].Status, r.Objects = "False", objects
+		return r
+	}
+	job := wire.ObjectReport{ObjectID: fleet.ObjectID{Group: "batch", Kind: "Job", Name: "migrate"}, Health: wire.InProgress}
+	failed, web := job, wire.ObjectReport{ObjectID: fleet.ObjectID{Group: "apps", Kind: "Deployment", Name: "web"}, Health: wire.Current}
+	failed.Health = wire.Failed
+	slow := web
+	slow.Health = wire.InProgress
 	o := newObserved()
 	o.heartbeat(wire.Heartbeat{Cluster: "eu"}, start)
+	for name, test := range map[string]struct {
+		report wire.Report
+		want   bool
+	}{
+		"a Job runs":        {waits(web, job), true},
+		"a Job has failed":  {waits(web, failed), false},
+		"something is slow": {waits(slow, job), false},
+		"nothing is said":   {waits(), false},
+	} {
+		o.report(test.report, announced, start)
+		o.judge(start, time.Minute)
+		if got := o.state()["eu"].Apps["web"].Healthy; got != test.want {
+			t.Errorf("%s: healthy is %v, want %v", name, got, test.want)
+		}
+	}
 	for overlay, want := range map[fleet.Digest]bool{"old": false, "new": true} {
 		o.report(ready(overlay), announced, start)
 		o.judge(start, time.Minute)

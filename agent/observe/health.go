@@ -148,8 +148,11 @@ func standard(o *unstructured.Unstructured) (wire.Health, string) {
 		return wire.Unknown, err.Error()
 	}
 	h := wire.Health(result.Status)
-	if h == wire.Current {
+	if h == wire.Current && !running(o) {
 		return h, ""
+	}
+	if h == wire.Current {
+		return wire.InProgress, result.Message
 	}
 	message := result.Message
 	if why := trouble(o); why != "" && h != wire.Terminating && !stale(o) && !strings.Contains(message, why) {
@@ -159,6 +162,19 @@ func standard(o *unstructured.Unstructured) (wire.Health, string) {
 		message = why
 	}
 	return h, message
+}
+
+// running tells whether an object is a Job that has not come to its end. To kstatus one
+// that has begun is well; who depends on it waits for what it does, as with Flux.
+func running(o *unstructured.Unstructured) bool {
+	if gk := o.GroupVersionKind().GroupKind(); gk.Group != "batch" || gk.Kind != "Job" {
+		return false
+	}
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions") // none: it runs
+	return !slices.ContainsFunc(conditions, func(each any) bool {
+		c, _ := each.(map[string]any)
+		return c["type"] == "Complete" && c["status"] == "True"
+	})
 }
 
 // stale tells whether the status of an object is of an older generation.

@@ -55,6 +55,10 @@ func TestHealth(t *testing.T) {
 		"kstatus: rolled":           {nil, rolling + "{observedGeneration: 2, replicas: 5, updatedReplicas: 5, readyReplicas: 5, availableReplicas: 5, conditions: [{type: Available, status: 'True'}, {type: Progressing, status: 'True', reason: NewReplicaSetAvailable}]}}", "Current: "},
 		"kstatus: no pod is made":   {nil, rolling + "{observedGeneration: 2, conditions: [{type: ReplicaFailure, status: 'True', message: 'pods \"web\" is forbidden: exceeded quota'}]}}", `InProgress: Replicas: 0/5; pods "web" is forbidden: exceeded quota`},
 		"kstatus: stuck":            {nil, rolling + "{observedGeneration: 2, replicas: 5, conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: 'ReplicaSet \"web-1\" has timed out progressing.'}]}}", `Failed: Progress deadline exceeded; ReplicaSet "web-1" has timed out progressing.`},
+		"a Job that runs":           {nil, "{apiVersion: batch/v1, kind: Job, spec: {completions: 1}, status: {startTime: '2026-03-01T12:00:00Z', active: 1}}", "InProgress: Job in progress. success:0, active: 1, failed: 0"},
+		"a Job that is done":        {nil, "{apiVersion: batch/v1, kind: Job, spec: {completions: 1}, status: {startTime: '2026-03-01T12:00:00Z', succeeded: 1, conditions: [{type: Complete, status: 'True'}]}}", "Current: "},
+		"a Job that has failed":     {nil, "{apiVersion: batch/v1, kind: Job, spec: {completions: 1}, status: {startTime: '2026-03-01T12:00:00Z', failed: 1, conditions: [{type: Failed, status: 'True', message: too often}]}}", "Failed: Job Failed. failed: 1/1; too often"},
+		"a Job that is suspended":   {nil, "{apiVersion: batch/v1, kind: Job, spec: {suspend: true}, status: {conditions: [{type: Suspended, status: 'True'}]}}", "InProgress: Job not started"},
 		"kstatus: was stuck before": {nil, rolling + "{observedGeneration: 1, replicas: 5, conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded, message: 'ReplicaSet \"web-1\" has timed out progressing.'}]}}", "InProgress: Deployment generation is 2, but latest observed generation is 1"},
 	} {
 		t.Run(name, func(t *testing.T) {
