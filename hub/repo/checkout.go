@@ -35,7 +35,7 @@ func Checkout(dir, revision string) (commit Commit, inside string, err error) {
 		return Commit{}, "", fmt.Errorf("the repository of %q is not on disk", dir)
 	}
 	s := &store{objects: &storage.ObjectStorage, alarm: func() {}}
-	if commit, err = s.commit(*hash, nil); err != nil {
+	if commit, err = s.commit(*hash); err != nil {
 		return Commit{}, "", err
 	}
 	commit.Revision = revision
@@ -63,26 +63,29 @@ func insideOf(r *git.Repository, dir string) (string, error) {
 	return filepath.ToSlash(inside), err
 }
 
-// commit reads a commit and its folders. What is the same in the folder before is
-// taken from there; it may be nil.
-func (s *store) commit(hash plumbing.Hash, before *folder) (Commit, error) {
+// commit reads a commit and its folders.
+func (s *store) commit(hash plumbing.Hash) (Commit, error) {
 	content, err := s.content(plumbing.CommitObject, hash)
 	if err != nil {
 		return Commit{}, err
 	}
-	c := &object.Commit{}
-	if err := c.Decode(encoded(plumbing.CommitObject, content)); err != nil {
-		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
+	c, tree, err := decodeCommit(hash, content)
+	if err != nil {
+		return Commit{}, err
 	}
-	root, err := readFolders(s, c.TreeHash, before)
+	root, err := readFolders(s, tree, nil)
 	if err != nil {
 		return Commit{}, fmt.Errorf("read commit %s: %w", hash, err)
 	}
-	return Commit{
-		Hash:    hash.String(),
-		Message: c.Message,
-		Author:  c.Author.Name,
-		Time:    c.Committer.When,
-		Tree:    &Tree{store: s, root: root},
-	}, nil
+	c.Tree = &Tree{store: s, root: root}
+	return c, nil
+}
+
+// decodeCommit returns what a commit says of itself, and its tree.
+func decodeCommit(hash plumbing.Hash, content []byte) (Commit, plumbing.Hash, error) {
+	c := &object.Commit{}
+	if err := c.Decode(encoded(plumbing.CommitObject, content)); err != nil {
+		return Commit{}, plumbing.ZeroHash, fmt.Errorf("read commit %s: %w", hash, err)
+	}
+	return Commit{Hash: hash.String(), Message: c.Message, Author: c.Author.Name, Time: c.Committer.When}, c.TreeHash, nil
 }

@@ -20,11 +20,9 @@ func TestOpenRefuses(t *testing.T) {
 		config repo.Config
 		want   string
 	}{
-		"nothing":        {repo.Config{}, "http or https"},
-		"ssh":            {repo.Config{URL: "git@git.example:team/fleet.git"}, "http or https"},
-		"ssh URL":        {repo.Config{URL: "ssh://git@git.example/team/fleet.git"}, "http or https"},
-		"file":           {repo.Config{URL: "/srv/git/fleet.git"}, "http or https"},
-		"broken URL":     {repo.Config{URL: "https://ada:sesame@git.example:port/"}, "http or https"},
+		"nothing":        {repo.Config{}, "https, http or ssh"},
+		"file":           {repo.Config{URL: "/srv/git/fleet.git"}, "https, http or ssh"},
+		"broken URL":     {repo.Config{URL: "https://ada:sesame@git.example:port/"}, "https, http or ssh"},
 		"query":          {repo.Config{URL: "https://git.example/fleet?token=sesame"}, "query"},
 		"branch":         {repo.Config{URL: "https://git.example/fleet", Branch: "../../etc"}, `branch "../../etc"`},
 		"branch of none": {repo.Config{URL: "https://git.example/fleet", Branch: "a..b"}, `branch "a..b"`},
@@ -63,7 +61,7 @@ func TestUnreachable(t *testing.T) {
 	cases := map[string]struct{ url, want string }{
 		"nobody listens": {nobody, "cannot be reached (dial tcp 127.0.0.1"},
 		"no such host":   {"http://ada:sesame@nowhere.invalid/fleet.git", "host cannot be found"},
-		"certificate":    {strings.Replace(tls.URL, "://", "://ada:sesame@", 1) + "/fleet.git", "SSL_CERT_FILE"},
+		"certificate":    {strings.Replace(tls.URL, "://", "://ada:sesame@", 1) + "/fleet.git", "--git-ca-file"},
 		"no git":         {answer(http.StatusOK, "<html>hello"), "not one of a Git repository"},
 		"not found":      {answer(http.StatusNotFound, "no"), "there is no such repository"},
 		"forbidden":      {answer(http.StatusForbidden, "no"), "forbids it"},
@@ -71,7 +69,7 @@ func TestUnreachable(t *testing.T) {
 		"down":           {answer(http.StatusBadGateway, "no"), "status 502"},
 		"other host": {serve(t, func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, strings.Replace(elsewhere, "127.0.0.1", "localhost", 1), http.StatusFound)
-		}), `redirects to another host, "localhost"`},
+		}), `redirects to another, "http://localhost`},
 		"hangs up": {serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }), "cannot be reached (EOF)"},
 	}
 	for name, c := range cases {
@@ -213,12 +211,16 @@ func TestBranchGone(t *testing.T) {
 	}
 }
 
-// TestSameHost follows a redirect that stays on the host, as after a rename.
-func TestSameHost(t *testing.T) {
+// TestRenamed follows a redirect that stays on the server, as after a rename.
+func TestRenamed(t *testing.T) {
 	s := newStage(t)
 	hash := s.publish(t, map[string]string{"file": "1"})
 	renamed := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		http.Redirect(w, r, s.url+strings.TrimPrefix(r.URL.Path, "/fleet.git")+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
+		if rest, ok := strings.CutPrefix(r.URL.Path, "/fleet.git"); ok {
+			http.Redirect(w, r, "/team/fleet.git"+rest+"?"+r.URL.RawQuery, http.StatusMovedPermanently)
+			return
+		}
+		s.server.ServeHTTP(w, r)
 	})
 	r, err := repo.Open(repo.Config{URL: renamed, Dir: t.TempDir()})
 	if err != nil {

@@ -2,10 +2,16 @@ package repo
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
+	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 )
@@ -26,10 +32,24 @@ var (
 // guard bounds what a server can make this process wait for and take in.
 type guard struct{ next http.RoundTripper }
 
-func newGuard() *guard {
+// newGuard guards connections to servers whose certificates are by a CA of the
+// file, or by one that this machine trusts where no file is named.
+func newGuard(caFile string) (*guard, error) {
 	next := http.DefaultTransport.(*http.Transport).Clone()
 	next.ResponseHeaderTimeout = maxSilence
-	return &guard{next: next}
+	if caFile == "" {
+		return &guard{next: next}, nil
+	}
+	content, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fmt.Errorf("read the CA of the Git server: %w", err)
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(content) {
+		return nil, fmt.Errorf("the file %q holds no certificate of a CA: it should begin with -----BEGIN CERTIFICATE-----", caFile)
+	}
+	next.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	return &guard{next: next}, nil
 }
 
 // RoundTrip is that of the guarded transport, with a body that ends in time.
@@ -88,15 +108,33 @@ func (b *guardedBody) Close() error {
 	return b.body.Close()
 }
 
-// sameHost refuses redirects that would have another host decide what is deployed.
-func sameHost(request *http.Request, via []*http.Request) error {
-	if from := via[0].URL; request.URL.Hostname() != from.Hostname() {
-		return &redirectError{host: request.URL.Hostname()}
+// maxRedirects bounds how often a server may send somewhere else.
+const maxRedirects = 5
+
+// sameOrigin refuses redirects that would have another server decide what is
+// deployed, or give the credentials to it, or send them in the clear.
+func sameOrigin(request *http.Request, via []*http.Request) error {
+	from, to := origin(via[0].URL), origin(request.URL)
+	switch {
+	case to != from:
+		return &redirectError{to: to}
+	case len(via) > maxRedirects:
+		return errors.New("the server redirects again and again")
 	}
 	return nil
 }
 
-// redirectError is a redirect to another host.
-type redirectError struct{ host string }
+// origin is what has to be the same for a server to be the same: how it is spoken
+// to, its host and its port.
+func origin(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return u.Scheme + "://" + net.JoinHostPort(strings.ToLower(u.Hostname()), port)
+}
 
-func (e *redirectError) Error() string { return fmt.Sprintf("redirect to host %q", e.host) }
+// redirectError is a redirect to another server.
+type redirectError struct{ to string }
+
+func (e *redirectError) Error() string { return fmt.Sprintf("redirect to %q", e.to) }

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"slices"
 
 	"github.com/go-git/go-git/v5/plumbing"
 	"github.com/go-git/go-git/v5/plumbing/object"
@@ -16,12 +17,19 @@ const (
 	deepest = window * step * step
 )
 
-// rewound tells whether the visited head does not build on the head before. What
-// cannot be shown to build on it counts as rewound.
-func (r *Repo) rewound(ctx context.Context, v *visit, s *store, before plumbing.Hash) bool {
+// rewound tells whether the visited head does not build on the last one that was not
+// held. What cannot be shown to build on it counts as rewound.
+func (r *Repo) rewound(ctx context.Context, v *visit, s *store) bool {
+	before := r.before()
+	if before.IsZero() {
+		return false
+	}
+	if r.held.Held != nil && r.held.Hash == v.tip.String() {
+		return r.held.Rewound
+	}
 	verdict := s.descends(v.tip, before)
 	for depth := window * step; verdict == unknown && depth <= deepest; depth *= step {
-		want := request{haves: []plumbing.Hash{v.tip}, depth: depth}
+		want := request{wants: []plumbing.Hash{v.tip}, haves: []plumbing.Hash{v.tip}, depth: depth}
 		if r.remote.download(ctx, v, s, want) != nil {
 			break // the commit itself is there, and more important
 		}
@@ -30,21 +38,48 @@ func (r *Repo) rewound(ctx context.Context, v *visit, s *store, before plumbing.
 	return verdict != descends
 }
 
-// download fetches a commit, what it holds, and its history up to depth, unless
-// the store has it.
-func (r *Repo) download(ctx context.Context, v *visit, s *store, depth int) error {
-	known, err := s.has(v.tip)
-	if known || err != nil {
-		return err
+// before returns the last head that was not held, of this run or the one before.
+func (r *Repo) before() plumbing.Hash {
+	if r.head.Tree != nil {
+		return plumbing.NewHash(r.head.Hash)
 	}
-	if known, err = s.has(s.head); err != nil {
-		return err
+	if r.store != nil {
+		return r.store.head
+	}
+	return plumbing.ZeroHash
+}
+
+// download fetches the visited head, what it holds, its history up to depth, and its
+// tags, unless the store has them.
+func (r *Repo) download(ctx context.Context, v *visit, s *store, depth int) error {
+	wanted := []plumbing.Hash{v.tip}
+	for _, tag := range v.tags {
+		wanted = append(wanted, tag.hash)
+	}
+	var wants []plumbing.Hash
+	for _, hash := range wanted {
+		known, err := s.has(hash)
+		if err != nil {
+			return err
+		}
+		if !known {
+			wants = append(wants, hash)
+		}
+	}
+	if len(wants) == 0 {
+		return nil
 	}
 	var haves []plumbing.Hash
-	if known {
-		haves = append(haves, s.head)
+	for _, hash := range []plumbing.Hash{v.tip, s.head} {
+		known, err := s.has(hash)
+		if err != nil {
+			return err
+		}
+		if known && !slices.Contains(haves, hash) {
+			haves = append(haves, hash)
+		}
 	}
-	return r.remote.download(ctx, v, s, request{haves: haves, depth: depth})
+	return r.remote.download(ctx, v, s, request{wants: wants, haves: haves, depth: depth})
 }
 
 // verdict is how two commits are related, as far as the store knows.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -20,23 +19,50 @@ import (
 
 // remote is the repository on its server.
 type remote struct {
-	url    string // without credentials, so that it can be shown
-	ref    plumbing.ReferenceName
-	client transport.Transport
-	auth   transport.AuthMethod // nil: none
-	masks  *strings.Replacer    // takes credentials out of what others say
+	address
+	ref   plumbing.ReferenceName
+	http  transport.Transport // nil: ssh
+	ssh   *sshAccess          // nil: http
+	login login               // of http
+	masks *strings.Replacer   // takes the credentials of the last visit out of what others say
+	tags  bool                // tags are wanted, too
+}
+
+// login gives the credentials of a visit by http.
+type login interface {
+	// credentials returns a user name and a password, empty where there are none.
+	credentials(ctx context.Context) (username, password string, err error)
+	// refused tells that the server did not accept the last ones.
+	refused()
+	// kind names in an error what has to be checked.
+	kind() string
+}
+
+// session is one visit to a server, over http or ssh.
+type session interface {
+	AdvertisedReferencesContext(ctx context.Context) (*packp.AdvRefs, error)
+	UploadPack(ctx context.Context, req *packp.UploadPackRequest) (*packp.UploadPackResponse, error)
+	Close() error
 }
 
 // visit is one look at a remote: one request, and one more where something is
-// downloaded.
+// downloaded. It is closed in the end.
 type visit struct {
-	session      transport.UploadPackSession
+	session
 	capabilities *capability.List
 	tip          plumbing.Hash
+	tags         []tagRef // annotated ones of the tip, by name
+}
+
+// tagRef is an annotated tag that is said to name the tip.
+type tagRef struct {
+	name string // without refs/tags/
+	hash plumbing.Hash
 }
 
 // request is what of a visited commit is wanted.
 type request struct {
+	wants []plumbing.Hash
 	haves []plumbing.Hash // with all that they hold, and their history up to where it is shallow
 	depth int             // generations of history
 }
@@ -44,62 +70,139 @@ type request struct {
 // newRemote checks what the configuration says of the repository. Its errors do not
 // repeat a URL, which may hold a password.
 func newRemote(c Config) (*remote, error) {
-	u, err := url.Parse(c.URL)
-	if err != nil || u.Host == "" || (u.Scheme != "http" && u.Scheme != "https") {
-		return nil, errors.New("the URL of the repository is not one of http or https: write it as in https://git.example.com/team/fleet.git")
-	}
-	if u.RawQuery != "" || u.Fragment != "" {
-		return nil, errors.New("the URL of the repository has a query or fragment: give a user name and password apart from it")
-	}
-	username, password := c.Username, c.Password
-	if u.User != nil && username == "" && password == "" {
-		username = u.User.Username()
-		password, _ = u.User.Password()
-	}
-	u.User = nil
-	if username == "" && password != "" {
-		username = "git" // servers want some name beside a token, whichever
+	where, err := parseAddress(c.URL)
+	if err != nil {
+		return nil, err
 	}
 	ref := plumbing.NewBranchReferenceName(c.Branch)
 	if err := ref.Validate(); err != nil {
 		return nil, fmt.Errorf("branch %q: no branch can be named so", c.Branch)
 	}
-	r := &remote{
-		url:    u.String(),
-		ref:    ref,
-		masks:  masks(username, password),
-		client: githttp.NewClient(&http.Client{Transport: newGuard(), CheckRedirect: sameHost}),
+	r := &remote{address: where, ref: ref, masks: masks("", ""), tags: c.Verify.Mode.tags()}
+	if err := c.fits(where); err != nil {
+		return nil, err
 	}
-	if username != "" {
-		r.auth = &githttp.BasicAuth{Username: username, Password: password}
+	if where.overSSH {
+		r.ssh, err = newSSHAccess(where, c.SSH)
+		return r, err
 	}
+	guard, err := newGuard(c.CAFile)
+	if err != nil {
+		return nil, err
+	}
+	client := &http.Client{Transport: guard, CheckRedirect: sameOrigin}
+	r.http = githttp.NewClient(client)
+	if c.App != (App{}) {
+		r.login, err = newAppLogin(c.App, where, client)
+		return r, err
+	}
+	r.login = newPassword(c, where)
 	return r, nil
+}
+
+// fits refuses credentials of one kind for a URL of another, of which a person would
+// believe that they are used.
+func (c Config) fits(where address) error {
+	switch {
+	case where.overSSH && (c.Password != "" || c.Username != "" || c.App != App{} || c.CAFile != ""):
+		return errors.New("a password, a GitHub App or a CA is given for a repository whose URL is one of ssh: give a private key and known hosts, or an https URL")
+	case !where.overSSH && c.SSH != SSH{}:
+		return errors.New("a private key or known hosts of ssh are given for a repository whose URL is one of http: give a URL as in ssh://git@git.example.com/team/fleet.git, or a password")
+	case c.App != App{} && (c.Password != "" || where.username != "" || where.password != ""):
+		return errors.New("both a password and a GitHub App are given for the repository: give one of them")
+	}
+	return nil
+}
+
+// password is a login that stays the same.
+type password struct{ username, password string }
+
+func newPassword(c Config, where address) password {
+	p := password{username: c.Username, password: c.Password}
+	if p == (password{}) {
+		p = password{username: where.username, password: where.password}
+	}
+	if p.username == "" && p.password != "" {
+		p.username = "git" // servers want some name beside a token, whichever
+	}
+	return p
+}
+
+func (p password) credentials(context.Context) (string, string, error) {
+	return p.username, p.password, nil
+}
+func (p password) refused() {}
+func (p password) kind() string {
+	if p.username == "" {
+		return ""
+	}
+	return "the user name and password"
 }
 
 // config is the file by which a store is known to be of this remote.
 func (r *remote) config() string {
-	return fmt.Sprintf("[core]\n\trepositoryformatversion = 0\n\tbare = true\n[remote \"origin\"]\n\turl = %q\n", r.url)
+	return fmt.Sprintf("[core]\n\trepositoryformatversion = 0\n\tbare = true\n[remote \"origin\"]\n\turl = %q\n", r.shown)
 }
 
 // visit asks where the branch is.
 func (r *remote) visit(ctx context.Context) (*visit, error) {
-	endpoint, err := transport.NewEndpoint(r.url) // anew: a redirect writes to it
-	if err != nil {
-		return nil, r.explain(ctx, err)
-	}
-	session, err := r.client.NewUploadPackSession(endpoint, r.auth)
+	session, err := r.open(ctx)
 	if err != nil {
 		return nil, r.explain(ctx, err)
 	}
 	refs, err := session.AdvertisedReferencesContext(ctx)
 	if err != nil {
+		_ = session.Close() // the first error says more
 		return nil, r.explain(ctx, err)
 	}
 	tip, ok := refs.References[r.ref.String()]
 	if !ok {
+		_ = session.Close()
 		return nil, r.missing(refs)
 	}
-	return &visit{session: session, capabilities: refs.Capabilities, tip: tip}, nil
+	v := &visit{session: session, capabilities: refs.Capabilities, tip: tip}
+	if r.tags {
+		v.tags = tagsOf(refs, tip)
+	}
+	return v, nil
+}
+
+// open begins a visit, over http with the credentials of now.
+func (r *remote) open(ctx context.Context) (session, error) {
+	if r.ssh != nil {
+		return r.ssh.open(), nil
+	}
+	endpoint, err := transport.NewEndpoint(r.shown) // anew: a redirect writes to it
+	if err != nil {
+		return nil, err
+	}
+	username, password, err := r.login.credentials(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.masks = masks(username, password)
+	var auth transport.AuthMethod
+	if username != "" {
+		auth = &githttp.BasicAuth{Username: username, Password: password}
+	}
+	return r.http.NewUploadPackSession(endpoint, auth)
+}
+
+// maxTags bounds the tags of one commit that are looked at.
+const maxTags = 20
+
+// tagsOf returns the annotated tags of a commit, the last by name where there are
+// too many, because those are usually the newest.
+func tagsOf(refs *packp.AdvRefs, commit plumbing.Hash) []tagRef {
+	var tags []tagRef
+	for ref, peeled := range refs.Peeled {
+		name, ok := strings.CutPrefix(ref, "refs/tags/")
+		if hash, there := refs.References[ref]; ok && there && peeled == commit {
+			tags = append(tags, tagRef{name: name, hash: hash})
+		}
+	}
+	slices.SortFunc(tags, func(a, b tagRef) int { return strings.Compare(a.name, b.name) })
+	return tags[max(0, len(tags)-maxTags):]
 }
 
 // missing says which branches there are where the wanted one is not.
@@ -121,13 +224,13 @@ func (r *remote) missing(refs *packp.AdvRefs) error {
 	default:
 		list = "it has " + list
 	}
-	return fmt.Errorf("repository %q has no branch %q: %s", r.url, r.ref.Short(), list)
+	return fmt.Errorf("repository %q has no branch %q: %s", r.shown, r.ref.Short(), list)
 }
 
-// download fetches the visited commit into a store.
+// download fetches what is wanted of a visit into a store.
 func (r *remote) download(ctx context.Context, v *visit, s *store, want request) error {
 	req := packp.NewUploadPackRequestFromCapabilities(v.capabilities)
-	req.Wants, req.Haves = []plumbing.Hash{v.tip}, want.haves
+	req.Wants, req.Haves = want.wants, want.haves
 	if v.capabilities.Supports(capability.NoProgress) {
 		if err := req.Capabilities.Set(capability.NoProgress); err != nil {
 			return err
@@ -144,7 +247,7 @@ func (r *remote) download(ctx context.Context, v *visit, s *store, want request)
 		}
 		req.Depth, req.Shallows = packp.DepthCommits(want.depth), known
 	}
-	answer, err := v.session.UploadPack(ctx, req)
+	answer, err := v.UploadPack(ctx, req)
 	if err != nil {
 		return r.explain(ctx, err)
 	}

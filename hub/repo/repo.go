@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/go-git/go-git/v5/plumbing"
 	"golang.org/x/time/rate"
 )
 
@@ -26,11 +25,15 @@ const patience = time.Minute
 
 // Config says what to watch. URL and Dir have no default.
 type Config struct {
-	URL      string        // http or https; a user name and password in it are used when none are given below
+	URL      string        // https, http, or ssh, also as user@host:path; a user name and password in it are used when none are given below
 	Branch   string        // default main
 	Dir      string        // folder of the store; what is in it can be fetched again
 	Username string        // default git, where a password is given
 	Password string        // or token; default: none
+	App      App           // instead of a password; default: none
+	CAFile   string        // certificates that the server's is checked against; default the system's
+	SSH      SSH           // needed where URL is one of ssh
+	Verify   Verify        // default: nothing has to be signed
 	Poll     time.Duration // default DefaultPoll; each wait is up to a tenth shorter or longer
 	Log      *slog.Logger  // used by Run; default: none
 }
@@ -42,8 +45,9 @@ type Commit struct {
 	Message  string
 	Author   string    // name
 	Time     time.Time // when it was committed
-	Rewound  bool      // does not build on the commit before: the branch was force-pushed
-	Tree     *Tree
+	Rewound  bool      // does not build on the last that was not held: the branch was force-pushed
+	Held     *Held     // why it must not be deployed; nil: it may be
+	Tree     *Tree     // nil where it is held: what it holds was not looked at
 }
 
 // Status is what is known of the repository. It is a value that does not change.
@@ -65,12 +69,14 @@ type Repo struct {
 	limit   *rate.Limiter // of fetches that somebody nudged for
 	commits chan Commit
 	crowd   int // packs above which a store is made anew
+	verify  Verify
 	status  atomic.Pointer[Status]
 
 	fetching sync.Mutex // held by Fetch and tidy, guards what is below
 	store    *store     // nil before the first fetch of an empty folder
 	old      *store     // replaced by store, and still read by trees given out before
-	head     Commit     // the last one that Fetch returned; without Tree before the first
+	head     Commit     // the last one that was not held; without Tree before the first
+	held     Commit     // the newest, where that is held; otherwise zero
 	notice   error      // what Run has to say; nil: nothing
 }
 
@@ -85,6 +91,9 @@ func Open(c Config) (*Repo, error) {
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
+	}
+	if err := c.Verify.check(); err != nil {
+		return nil, err
 	}
 	remote, err := newRemote(c)
 	if err != nil {
@@ -106,8 +115,9 @@ func Open(c Config) (*Repo, error) {
 		remote:  remote,
 		nudges:  make(chan struct{}, 1),
 		limit:   rate.NewLimiter(10, 20),
-		commits: make(chan Commit, 1),
+		commits: make(chan Commit, 2), // a good one and one that is held
 		crowd:   maxPacks,
+		verify:  c.Verify,
 	}
 	r.status.Store(&Status{})
 	if r.store, err = openStore(c.Dir, remote); err != nil {
@@ -131,20 +141,36 @@ func (r *Repo) Nudge() {
 	}
 }
 
+// URL returns where the repository is, without credentials.
+func (r *Repo) URL() string { return r.remote.shown }
+
 // Fetch looks at the repository once. It returns the head of the branch, and
-// whether that is another than the last Fetch of this Repo returned. After an
-// error the last commit is returned, which is without Tree when there is none.
+// whether that is another than the last Fetch of this Repo returned, or is held for
+// another reason. After an error the last commit is returned, which is without Tree
+// when there is none.
 func (r *Repo) Fetch(ctx context.Context) (Commit, bool, error) {
 	r.fetching.Lock()
 	defer r.fetching.Unlock()
+	last := r.last()
 	commit, err := r.fetch(ctx)
 	r.note(commit, err)
 	if err != nil {
-		return r.head, false, err
+		return last, false, err
 	}
-	changed := commit.Tree != r.head.Tree
-	r.head = commit
-	return commit, changed, nil
+	if commit.Held == nil {
+		r.head, r.held = commit, Commit{}
+		return commit, commit.Tree != last.Tree, nil
+	}
+	r.held = commit
+	return commit, last.Held == nil || commit.Hash != last.Hash || *commit.Held != *last.Held, nil
+}
+
+// last returns what the last Fetch did.
+func (r *Repo) last() Commit {
+	if r.held.Held != nil {
+		return r.held
+	}
+	return r.head
 }
 
 func (r *Repo) fetch(ctx context.Context) (Commit, error) {
@@ -152,16 +178,21 @@ func (r *Repo) fetch(ctx context.Context) (Commit, error) {
 	if err != nil {
 		return Commit{}, err
 	}
+	defer v.Close()
 	if r.head.Tree != nil && r.head.Hash == v.tip.String() && !r.store.damaged.Load() {
 		return r.head, nil
 	}
+	w, err := r.witness(v)
+	if err != nil {
+		return Commit{}, err
+	}
 	if r.store != nil && !r.store.damaged.Load() {
-		commit, err := r.advance(ctx, v)
+		commit, err := r.advance(ctx, v, w)
 		if !errors.As(err, new(*damageError)) {
 			return commit, err
 		}
 	}
-	return r.renew(ctx, v)
+	return r.renew(ctx, v, w)
 }
 
 // note keeps what came of an attempt.
@@ -179,25 +210,23 @@ func (r *Repo) note(commit Commit, err error) {
 }
 
 // advance fetches the visited head into the store that there is.
-func (r *Repo) advance(ctx context.Context, v *visit) (Commit, error) {
-	before := r.store.head
+func (r *Repo) advance(ctx context.Context, v *visit, w witness) (Commit, error) {
 	if err := r.download(ctx, v, r.store, window); err != nil {
 		return Commit{}, err
 	}
-	commit, err := r.read(r.store, v.tip)
+	commit, err := r.read(r.store, w)
 	if err != nil {
 		return Commit{}, err
 	}
-	commit.Rewound = r.rewound(ctx, v, r.store, before)
-	return commit, r.store.setHead(v.tip)
+	commit.Rewound = r.rewound(ctx, v, r.store)
+	return commit, r.store.keep(commit, w)
 }
 
 // renew fetches the visited head into a new store, which becomes the store.
-func (r *Repo) renew(ctx context.Context, v *visit) (Commit, error) {
-	var before plumbing.Hash
+func (r *Repo) renew(ctx context.Context, v *visit, w witness) (Commit, error) {
 	number := 1
 	if r.store != nil {
-		before, number = r.store.head, r.store.number+1
+		number = r.store.number + 1
 		if damaged := r.store.damaged.Load(); damaged && time.Since(r.store.created) < patience {
 			return Commit{}, errors.New("the copy of the repository is damaged again, soon after it was fetched anew: check the disk of the hub's data")
 		}
@@ -206,7 +235,7 @@ func (r *Repo) renew(ctx context.Context, v *visit) (Commit, error) {
 	if err != nil {
 		return Commit{}, err
 	}
-	commit, err := r.fill(ctx, v, s, before)
+	commit, err := r.fill(ctx, v, w, s)
 	if err != nil {
 		_ = s.remove() // or Open does
 		return Commit{}, err
@@ -219,18 +248,16 @@ func (r *Repo) renew(ctx context.Context, v *visit) (Commit, error) {
 }
 
 // fill fetches the visited head into a store that is empty.
-func (r *Repo) fill(ctx context.Context, v *visit, s *store, before plumbing.Hash) (Commit, error) {
+func (r *Repo) fill(ctx context.Context, v *visit, w witness, s *store) (Commit, error) {
 	if err := r.download(ctx, v, s, window); err != nil {
 		return Commit{}, err
 	}
-	commit, err := r.read(s, v.tip)
+	commit, err := r.read(s, w)
 	if err != nil {
 		return Commit{}, err
 	}
-	if !before.IsZero() {
-		commit.Rewound = r.rewound(ctx, v, s, before)
-	}
-	return commit, s.setHead(v.tip)
+	commit.Rewound = r.rewound(ctx, v, s)
+	return commit, s.keep(commit, w)
 }
 
 // replace puts a new store in the place of the store. The one before is kept for
@@ -259,41 +286,48 @@ func (r *Repo) tidy(ctx context.Context, quiet bool) error {
 		return nil
 	}
 	v, err := r.remote.visit(ctx)
-	if err != nil || v.tip.String() != r.head.Hash {
-		return err // another time, after the next commit
+	if err != nil {
+		return err
+	}
+	defer v.Close()
+	if v.tip.String() != r.head.Hash {
+		return nil // another time, after the next commit
+	}
+	w, err := r.witness(v)
+	if err != nil {
+		return err
 	}
 	tree := r.head.Tree
-	if _, err := r.renew(ctx, v); err != nil {
-		return err
+	commit, err := r.renew(ctx, v, w)
+	if err != nil || commit.Held != nil {
+		return err // a key is listed no more: what was trusted once stays, and the next commit says so
 	}
 	r.head.Tree = &Tree{store: r.store, root: tree.root}
 	return nil
 }
 
-// stored returns the commit of the last run, for when the server is away.
+// stored returns the commit of the last run, for when the server is away or has a
+// newer one that is held. It is held to the keys of now.
 func (r *Repo) stored() (Commit, bool) {
 	r.fetching.Lock()
 	defer r.fetching.Unlock()
-	if r.store == nil || r.head.Tree != nil {
+	if r.store == nil || r.store.head.IsZero() || r.head.Tree != nil {
 		return Commit{}, false
 	}
-	commit, err := r.read(r.store, r.store.head)
+	tags, err := r.store.tags()
 	if err != nil {
-		return Commit{}, false // the next fetch that succeeds makes the store anew
+		return Commit{}, false
+	}
+	w, err := r.witness(&visit{tip: r.store.head, tags: tags})
+	if err != nil {
+		return Commit{}, false
+	}
+	commit, err := r.read(r.store, w)
+	if err != nil || commit.Held != nil {
+		return Commit{}, false // the next fetch that succeeds makes the store anew, or says why it is held
 	}
 	r.head = commit
 	return commit, true
-}
-
-// read reads a commit and its folders from a store.
-func (r *Repo) read(s *store, hash plumbing.Hash) (Commit, error) {
-	var before *folder
-	if r.head.Tree != nil {
-		before = r.head.Tree.root
-	}
-	c, err := s.commit(hash, before)
-	c.Revision = r.remote.ref.Short() + "@sha1:" + hash.String()
-	return c, err
 }
 
 // storePath is where the store with a number is.

@@ -12,13 +12,14 @@ const (
 	retryMost  = 2 * time.Minute // or as long as the poll interval
 )
 
-// Commits returns where Run puts every commit that it finds. A commit that nobody
-// has taken is replaced by a newer one.
+// Commits returns where Run puts every commit that it finds, held ones too. A commit
+// that nobody has taken is replaced by a newer one, though a good one not by one that
+// is held.
 func (r *Repo) Commits() <-chan Commit { return r.commits }
 
 // Run looks at the repository until ctx ends: now, then regularly, and at every
 // nudge. While the server cannot be reached it goes on trying; when that is so from
-// the beginning, the commit of the last run is put out.
+// the beginning, or a commit is held, the commit of the last run is put out.
 func (r *Repo) Run(ctx context.Context) error {
 	p := pace{poll: r.poll}
 	nudged := false
@@ -31,6 +32,10 @@ func (r *Repo) Run(ctx context.Context) error {
 		r.tell(before, commit, err)
 		if err != nil {
 			commit, changed = r.stored()
+		} else if commit.Held != nil {
+			if good, ok := r.stored(); ok {
+				r.put(good)
+			}
 		}
 		if changed {
 			r.put(commit)
@@ -59,12 +64,25 @@ func (r *Repo) wait(ctx context.Context, d time.Duration) (nudged bool, err erro
 	}
 }
 
-// put puts out a commit in the place of one that nobody has taken.
+// put puts out a commit in the place of those that nobody has taken. One that is held
+// takes the place of no good one, which goes out before it.
 func (r *Repo) put(commit Commit) {
-	select {
-	case skipped := <-r.commits:
-		commit.Rewound = commit.Rewound || skipped.Rewound
+	var good *Commit
+	for range cap(r.commits) {
+		select {
+		case skipped := <-r.commits:
+			if skipped.Held == nil {
+				good = &skipped
+			}
+		default:
+		}
+	}
+	switch {
+	case good == nil:
+	case commit.Held != nil:
+		r.commits <- *good
 	default:
+		commit.Rewound = commit.Rewound || good.Rewound
 	}
 	r.commits <- commit
 }

@@ -3,6 +3,7 @@ package repo
 import (
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -176,6 +177,38 @@ func (s *store) setShallow(hashes []plumbing.Hash) error {
 	return onDisk(s.write("shallow", lines.String()))
 }
 
+// tags returns the tags by which the head may be deployed.
+func (s *store) tags() ([]tagRef, error) {
+	content, err := os.ReadFile(s.path("navarch-tags"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, onDisk(err)
+	}
+	var tags []tagRef
+	for line := range strings.Lines(string(content)) {
+		hash, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
+		tags = append(tags, tagRef{name: name, hash: plumbing.NewHash(hash)})
+	}
+	return tags, nil
+}
+
+// setTags notes the tags of a commit that is going to be the head. Their names are
+// those that a server has chosen, so none becomes the name of a file.
+func (s *store) setTags(tags []tagRef) error {
+	if len(tags) == 0 {
+		return nil
+	}
+	var lines strings.Builder
+	for _, t := range tags {
+		if !strings.Contains(t.name, "\n") {
+			lines.WriteString(t.hash.String() + " " + t.name + "\n")
+		}
+	}
+	return onDisk(s.write("navarch-tags", lines.String()))
+}
+
 // add takes in a pack. Others can read meanwhile.
 func (s *store) add(pack io.Reader) error {
 	s.mu.Lock()
@@ -239,6 +272,13 @@ func (s *store) size(hash plumbing.Hash) (int64, error) {
 func (s *store) object(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	size, err := s.objects.EncodedObjectSize(hash) // before anything is unpacked
+	if err != nil {
+		return nil, fmt.Errorf("object %s: %w", hash, err)
+	}
+	if size > maxObject[kind] {
+		return nil, &sizeError{hash: hash, kind: kind}
+	}
 	o, err := s.objects.EncodedObject(kind, hash)
 	if err != nil {
 		return nil, fmt.Errorf("object %s: %w", hash, err)
@@ -252,20 +292,61 @@ func (s *store) object(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, er
 	if _, err := io.ReadFull(r, content); err != nil {
 		return nil, fmt.Errorf("object %s: %w", hash, err)
 	}
-	if is := plumbing.ComputeHash(kind, content); is != hash {
-		return nil, fmt.Errorf("object %s has the hash %s", hash, is)
+	return content, checkHash(hash, plumbing.NewHasher(kind, o.Size()), content)
+}
+
+// maxObject bounds the size of the objects that are read as a whole.
+var maxObject = map[plumbing.ObjectType]int64{
+	plumbing.CommitObject: 1 << 20,
+	plumbing.TagObject:    1 << 20,
+	plumbing.TreeObject:   256 << 20, // which maxEntries fit into
+	plumbing.BlobObject:   maxFile,
+}
+
+// sizeError is an object of a size that it cannot need. The store has nothing to do
+// with it.
+type sizeError struct {
+	hash plumbing.Hash
+	kind plumbing.ObjectType
+}
+
+func (e *sizeError) Error() string {
+	return fmt.Sprintf("object %s: a %s of this size does not belong into a fleet repository", e.hash, e.kind)
+}
+
+// checkHash checks that a content is the one that a hash is of. SHA-1 can be made to
+// be that of two contents; what was made so is noticed, and refused.
+func checkHash(hash plumbing.Hash, h plumbing.Hasher, content []byte) error {
+	_, _ = h.Write(content) // it is memory
+	if is := h.Sum(); is != hash {
+		return fmt.Errorf("object %s has the hash %s", hash, is)
 	}
-	return content, nil
+	if forged(h.Hash) {
+		return fmt.Errorf("object %s was made to have the same hash as another", hash)
+	}
+	return nil
+}
+
+// forged tells whether what was hashed has the marks of a collision.
+func forged(h hash.Hash) bool {
+	detecting, ok := h.(interface {
+		CollisionResistantSum([]byte) ([]byte, bool)
+	})
+	if !ok {
+		return true // nobody would notice
+	}
+	_, found := detecting.CollisionResistantSum(nil)
+	return found
 }
 
 // content returns the content of an object that has to be there. It belongs to the
 // caller.
 func (s *store) content(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, error) {
 	content, err := s.object(kind, hash)
-	if err != nil {
+	if err != nil && !errors.As(err, new(*sizeError)) {
 		return nil, s.damage(err)
 	}
-	return content, nil
+	return content, err
 }
 
 // encoded gives content to go-git's decoders.

@@ -47,13 +47,9 @@ func (r *Repo) Webhook(secret string) (*Webhook, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, err := url.Parse(r.remote.url)
-	if err != nil {
-		return nil, err
-	}
 	return &Webhook{
 		secrets: secrets,
-		target:  target{path: repositoryPath(u.Path), ref: r.remote.ref.String()},
+		target:  target{path: repositoryPath(r.remote.path), ref: r.remote.ref.String()},
 		nudge:   r.Nudge,
 		log:     r.log,
 		refused: rate.NewLimiter(rate.Every(time.Minute), 1),
