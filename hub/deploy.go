@@ -126,6 +126,10 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 // built changes nothing but the problems on the dashboard.
 func (d *deployer) deploy(ctx context.Context, commit repo.Commit) {
 	start := time.Now()
+	if commit.Held != nil {
+		d.hold(commit, start)
+		return
+	}
 	w, problems := d.compile(commit, start)
 	defer func() { d.metrics.commit(problems.Err() == nil, time.Since(start)) }()
 	d.board.Commit(view.Commit{

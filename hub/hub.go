@@ -49,6 +49,10 @@ type Repository struct {
 	Branch   string        // default main
 	Username string        // default: none
 	Password string        // or token
+	App      repo.App      // instead of a password; default: none
+	CAFile   string        // certificates that the server's is checked against; default the system's
+	SSH      repo.SSH      // needed where URL is one of ssh
+	Verify   repo.Verify   // default: nothing has to be signed
 	Poll     time.Duration // default DefaultPoll
 }
 
@@ -103,15 +107,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer conn.Close()
-	repository, err := repo.Open(repo.Config{
-		URL:      c.Repository.URL,
-		Branch:   c.Repository.Branch,
-		Username: c.Repository.Username,
-		Password: c.Repository.Password,
-		Poll:     c.Repository.Poll,
-		Dir:      filepath.Join(c.Data, "repository"),
-		Log:      c.Log,
-	})
+	repository, err := openRepository(c)
 	if err != nil {
 		return err
 	}

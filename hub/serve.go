@@ -58,7 +58,7 @@ func tellOfRepository(ctx context.Context, c Config, repository *repo.Repo, boar
 	defer tick.Stop()
 	for {
 		status := repository.Status()
-		told := view.Repository{URL: c.Repository.URL, Branch: c.Repository.Branch, Fetched: status.Checked}
+		told := view.Repository{URL: repository.URL(), Branch: c.Repository.Branch, Fetched: status.Checked}
 		if status.Err != nil {
 			told.Error = status.Err.Error()
 		}

@@ -349,7 +349,8 @@ func TestRefusesToStart(t *testing.T) {
 		"no data folder":       {func(c *Config) { c.Data = filepath.Join(file, "data") }, []string{"data folder", "--data"}},
 		"no identity folder":   {func(c *Config) { c.Identity = filepath.Join(file, "identity") }, []string{"identity"}},
 		"NATS' port is taken":  {func(c *Config) { c.NATS.Listen = taken.Addr().String() }, []string{taken.Addr().String(), "taken", "--nats-listen"}},
-		"a repository of none": {func(c *Config) { c.Repository.URL = "ssh://git@example.com/x" }, []string{"http or https"}},
+		"a repository of none": {func(c *Config) { c.Repository.URL = "ftp://example.com/x" }, []string{"https, http or ssh"}},
+		"no known hosts":       {func(c *Config) { c.Repository.URL = "ssh://git@example.com/x"; c.Repository.SSH.KeyFile = file }, []string{"--git-known-hosts-file"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

@@ -48,6 +48,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.Repository.Branch, "branch", "main", "branch to deploy")
 	flags.StringVar(&c.Repository.Username, "git-username", "", "user name for the Git server")
 	flags.StringVar(&passwordFile, "git-password-file", "", "file with the password or token for the Git server")
+	gitFlags(flags, &c)
 	flags.DurationVar(&c.Repository.Poll, "poll", hub.DefaultPoll, "how often to look at the repository when no webhook tells")
 	flags.StringVar(&webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks at /webhook; none: no webhooks")
 	flags.StringVar(&c.Data, "data", "/var/lib/navarch", "folder for what can be derived again")

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/ProtonMail/go-crypto/openpgp"
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
 // What is read of keys. A list of this size is no list of people any more.
@@ -138,8 +139,29 @@ func readPGP(block string) (openpgp.EntityList, error) {
 	if err != nil {
 		return nil, fmt.Errorf("this GPG key cannot be read (%w): export it anew with gpg --armor --export", err)
 	}
+	for _, entity := range entities {
+		if err := strong(entity.PrimaryKey); err != nil {
+			return nil, err
+		}
+		for _, sub := range entity.Subkeys {
+			if err := strong(sub.PublicKey); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if len(entities) == 0 {
 		return nil, errors.New("this block holds no GPG key: export it anew with gpg --armor --export")
 	}
 	return entities, nil
+}
+
+// strong refuses keys that are too short to prove anything.
+func strong(key *packet.PublicKey) error {
+	switch key.PubKeyAlgo {
+	case packet.PubKeyAlgoRSA, packet.PubKeyAlgoRSASignOnly, packet.PubKeyAlgoDSA:
+		if bits, err := key.BitLength(); err != nil || bits < weakRSA {
+			return fmt.Errorf("the GPG key %X has %d bits, which is too few: make one with gpg --quick-gen-key NAME ed25519 sign", key.Fingerprint, bits)
+		}
+	}
+	return nil
 }

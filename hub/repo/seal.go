@@ -2,9 +2,11 @@ package repo
 
 import (
 	"bytes"
+	"crypto"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -52,6 +54,9 @@ func (k keyring) verifyPGP(payload []byte, armored string, now time.Time) error 
 		return err
 	}
 	name := pgpName(sig)
+	if !slices.Contains(strongHashes, sig.Hash) {
+		return &signatureError{"is signed by " + name + " over a hash that proves nothing any more"}
+	}
 	config := &packet.Config{Time: func() time.Time { return now }}
 	_, signer, err := openpgp.VerifyDetachedSignature(k.pgp, bytes.NewReader(payload), bytes.NewReader(content), config)
 	if signer != nil {
@@ -71,8 +76,11 @@ func (k keyring) verifyPGP(payload []byte, armored string, now time.Time) error 
 	case errors.Is(err, pgperrors.ErrSignatureExpired):
 		return &signatureError{"is signed by " + name + ", and the signature has expired"}
 	}
-	return &signatureError{"has a wrong signature: what " + name + " has signed is something else, or signed with what proves nothing any more"}
+	return &signatureError{"has a wrong signature: what " + name + " has signed is something else"}
 }
+
+// strongHashes are those whose collisions nobody can make.
+var strongHashes = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA512, crypto.SHA3_256, crypto.SHA3_512}
 
 // onlySignature returns the one signature that a block holds. With several, which
 // one counts would be for the reader to say.

@@ -28,6 +28,16 @@ const (
 	VerifyBoth    Mode = "both"
 )
 
+// Set makes the mode the one with a name.
+func (m *Mode) Set(name string) error {
+	switch mode := Mode(name); mode {
+	case VerifyCommits, VerifyTags, VerifyBoth:
+		*m = mode
+		return nil
+	}
+	return errors.New("want commits, tags or both")
+}
+
 func (m Mode) commits() bool { return m == VerifyCommits || m == VerifyBoth }
 func (m Mode) tags() bool    { return m == VerifyTags || m == VerifyBoth }
 

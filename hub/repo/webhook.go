@@ -25,15 +25,17 @@ const (
 //
 //	X-Navarch-Signature: sha256=<HMAC-SHA256 of the body in hexadecimal digits>
 //
-// Every request gets the same empty answer, whether it was believed or not, and
-// what it says is never taken over: a push that is believed makes the repository be
-// looked at, no more.
+// Every request gets the same empty answer, before anybody has looked whether it is
+// to be believed, and what it says is never taken over: a push that is believed makes
+// the repository be looked at, no more. Who sends too often is told so, whoever it
+// is.
 type Webhook struct {
 	secrets secrets
 	target  target
 	nudge   func()
 	log     *slog.Logger
 	refused *rate.Limiter // of words in the log
+	senders *senders
 	reading chan struct{}
 }
 
@@ -49,10 +51,11 @@ func (r *Repo) Webhook(secret string) (*Webhook, error) {
 	}
 	return &Webhook{
 		secrets: secrets,
-		target:  target{path: repositoryPath(r.remote.path), ref: r.remote.ref.String()},
+		target:  target{path: repositoryPath(r.remote.path), ref: r.remote.ref.String(), tags: r.remote.tags},
 		nudge:   r.Nudge,
 		log:     r.log,
 		refused: rate.NewLimiter(rate.Every(time.Minute), 1),
+		senders: newSenders(),
 		reading: make(chan struct{}, maxWebhooks),
 	}, nil
 }
@@ -64,12 +67,15 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusMethodNotAllowed)
 		return
 	}
-	body, ok := h.read(w, r)
-	if !ok {
-		w.WriteHeader(http.StatusAccepted)
+	if !h.senders.allow(r.RemoteAddr) {
+		w.Header().Set("Retry-After", "5")
+		w.WriteHeader(http.StatusTooManyRequests)
 		return
 	}
+	body, ok := h.read(w, r)
+	answer(w)
 	switch {
+	case !ok:
 	case !h.secrets.signed(r.Header, body, time.Now()):
 		if h.refused.Allow() {
 			h.log.Warn("a webhook with a wrong signature was ignored: compare the secret with that of the Git server", "remote", r.RemoteAddr)
@@ -77,7 +83,13 @@ func (h *Webhook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case h.target.concerns(r.Header, body):
 		h.nudge()
 	}
+}
+
+// answer answers as a whole, so that how long the rest takes tells nobody anything.
+func answer(w http.ResponseWriter) {
+	w.Header().Set("Content-Length", "0")
 	w.WriteHeader(http.StatusAccepted)
+	_ = http.NewResponseController(w).Flush() // where that cannot be, it is answered a little later
 }
 
 // read reads a body of bounded size in bounded time. A few are read at once; who
@@ -99,6 +111,7 @@ func (h *Webhook) read(w http.ResponseWriter, r *http.Request) ([]byte, bool) {
 type target struct {
 	path string // of the repository, as repositoryPath gives it
 	ref  string
+	tags bool // pushes of tags matter, too
 }
 
 // pushEvent is what the payloads of all servers have in common.
@@ -117,7 +130,7 @@ type pushEvent struct {
 func (t target) concerns(header http.Header, body []byte) bool {
 	for _, name := range []string{"X-GitHub-Event", "X-Gitea-Event", "X-Forgejo-Event", "X-Gogs-Event", "X-Gitlab-Event"} {
 		switch header.Get(name) {
-		case "", "push", "Push Hook", "System Hook":
+		case "", "push", "Push Hook", "System Hook", "Tag Push Hook":
 		default:
 			return false // another event, such as a ping
 		}
@@ -126,7 +139,7 @@ func (t target) concerns(header http.Header, body []byte) bool {
 	if !ok {
 		return true
 	}
-	if event.Ref != "" && event.Ref != t.ref {
+	if event.Ref != "" && event.Ref != t.ref && (!t.tags || !strings.HasPrefix(event.Ref, "refs/tags/")) {
 		return false
 	}
 	for _, name := range []string{event.Repository.FullName, event.Project.PathWithNamespace} {
