@@ -86,7 +86,7 @@ func shortAddress(text string) (address, bool) {
 	} else if host, rest, ok = strings.Cut(rest, ":"); !ok {
 		return address{}, false
 	}
-	if host == "" || strings.ContainsAny(host, "/@[]\\") || strings.HasPrefix(rest, "//") {
+	if host == "" || strings.ContainsAny(host, "/@[]\\") || strings.HasPrefix(rest, "//") || strings.HasPrefix(rest, ":") {
 		return address{}, false
 	}
 	a.host, a.path = net.JoinHostPort(host, "22"), rest

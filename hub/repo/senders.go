@@ -12,10 +12,10 @@ import (
 // How often webhooks are listened to, by sender and in all. A server that pushes to
 // many branches at once sends some at a time; what is missed is seen at the next poll.
 const (
-	senderEvery = rate.Limit(2) // a second
-	senderBurst = 30
+	senderEvery = rate.Limit(10) // a second
+	senderBurst = 50
 	allEvery    = rate.Limit(20)
-	allBurst    = 100
+	allBurst    = 200
 	senderSlots = 1024
 )
 

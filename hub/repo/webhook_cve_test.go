@@ -192,20 +192,20 @@ func TestWebhookRate(t *testing.T) {
 			return taken
 		}
 		one := func(i int) string { return fmt.Sprintf("192.0.2.1:%d", i+1) }
-		if taken := flood(one, false); taken != 30 {
+		if taken := flood(one, false); taken != 50 {
 			t.Errorf("%d of a sender are taken", taken)
 		}
 		if post(handler, "198.51.100.7:1", "{}", true, nil); !looked() {
 			t.Error("another sender is not heard any more")
 		}
-		if taken := flood(func(i int) string { return fmt.Sprintf("[2001:db8::%x]:1", i+1) }, false); taken != 30 {
+		if taken := flood(func(i int) string { return fmt.Sprintf("[2001:db8::%x]:1", i+1) }, false); taken != 50 {
 			t.Errorf("%d of a sender with many addresses are taken", taken)
 		}
-		if taken := flood(func(i int) string { return fmt.Sprintf("10.0.%d.%d:1", i/256, i%256) }, false); taken != 39 {
+		if taken := flood(func(i int) string { return fmt.Sprintf("10.0.%d.%d:1", i/256, i%256) }, false); taken != 99 {
 			t.Errorf("%d of everybody are taken", taken)
 		}
 		<-time.After(time.Minute)
-		if taken := flood(one, true); taken != 30 {
+		if taken := flood(one, true); taken != 50 {
 			t.Errorf("%d of a good sender are taken", taken)
 		}
 	})
