@@ -55,7 +55,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.Listen, "listen", hub.DefaultListen, "address of the dashboard, API and metrics")
 	flags.IntVar(&c.Series, "metrics-series", hub.DefaultSeries, "clusters, and apps, with metrics of their own; the others are summed up")
 	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
-	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
+	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch nats init")
 	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")
 	flags.StringVar(&c.Join.Members, "members", "", "file of which clusters have joined; default members.json in the identity folder: back it up with it")
 	flags.DurationVar(&c.Join.Life, "credential-life", enrol.DefaultLife, "how long an agent's credential is good; it is renewed after two thirds of that")
