@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"e2e/scale":            nil,
 	"e2e/env/gitserver":    {},
 	"e2e/env/connectproxy": {},
+	"e2e/env/natsserver":   {"hub/natsconf"},
 }
 
 // onlyImporter names the packages that alone may import a library, so that its

@@ -304,7 +304,7 @@ func (c *Conn) request(ctx context.Context, subject string, body []byte) (*nats.
 func (c *Conn) kept(ctx context.Context, directGet string) ([]byte, error) {
 	answer, err := c.request(ctx, directGet, nil)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, ErrNotFound // the stream is not made yet
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err) // the stream is not made yet, or not up again
 	}
 	if err != nil {
 		return nil, err

@@ -1,0 +1,3 @@
+package natsconn_test
+
+func trustProxies() error { return nil }
