@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/navarch/navarch/wire"
@@ -24,6 +25,16 @@ func (c *Conn) EnsureStreams(ctx context.Context, replicas int) error {
 	c.mu.Unlock()
 	_, err := c.ensureStreams(ctx)
 	return err
+}
+
+// Storing returns why what is announced is not kept, or nil while it is. Of servers that
+// are a cluster a part may be away.
+func (c *Conn) Storing(ctx context.Context) error {
+	_, err := c.js.Stream(ctx, wire.StreamDesired)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
+		return ErrUnavailable
+	}
+	return unavailable(ctx, err)
 }
 
 // ensureStreams tells whether it had to make one.
