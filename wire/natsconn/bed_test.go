@@ -291,6 +291,16 @@ func (i *inbox[T]) wait(t testing.TB, what string, holds func([]T) bool) []T {
 	}
 }
 
+// desired notes what is announced to eu-1.
+func desired(agent *natsconn.Conn, heard *inbox[string]) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return agent.Desired(ctx, "eu-1", func(sealed []byte) error {
+			heard.add(string(sealed))
+			return nil
+		})
+	}
+}
+
 // run runs what ends with its context beside a test, and waits for its end.
 func run(t testing.TB, f func(ctx context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(t.Context())

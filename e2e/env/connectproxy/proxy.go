@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
 	"sync"
@@ -46,7 +47,9 @@ func Start(ctx context.Context, c Config) (*Proxy, error) {
 		return nil, fmt.Errorf("start a proxy: %w", err)
 	}
 	p := &Proxy{config: c, listener: listener, tunnels: map[net.Conn]bool{}}
-	p.server = &http.Server{Handler: http.HandlerFunc(p.serve)} //nolint:gosec // its clients are tests
+	p.server = &http.Server{ //nolint:gosec // its clients are tests
+		Handler: http.HandlerFunc(p.serve), ErrorLog: log.New(io.Discard, "", 0),
+	}
 	if c.TLS != nil {
 		listener = tls.NewListener(listener, c.TLS)
 	}
@@ -60,6 +63,9 @@ func Start(ctx context.Context, c Config) (*Proxy, error) {
 
 // Address returns "host:port" of the proxy.
 func (p *Proxy) Address() string { return p.listener.Addr().String() }
+
+// Hosts returns the names that only the proxy knows.
+func (p *Proxy) Hosts() map[string]string { return p.config.Hosts }
 
 // Asked returns where the proxy has connected its clients to, in order.
 func (p *Proxy) Asked() []string {
