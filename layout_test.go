@@ -33,6 +33,7 @@ var mayImport = map[string][]string{
 	"hub/compile":          {"fleet", "overlays"},
 	"hub/dashboard":        {"fleet", "wire", "hub/view"},
 	"hub/enrol":            {"fleet", "wire"},
+	"hub/natsconf":         {"fleet", "wire"},
 	"hub/repo":             {"fleet"},
 	"hub/view":             {"fleet", "wire"},
 	"agent":                {"fleet", "overlays", "wire", "wire/natsconn", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe"},
@@ -42,7 +43,7 @@ var mayImport = map[string][]string{
 	"agent/observe":        {"fleet", "wire"},
 	"cmd/hub":              {"hub", "hub/enrol", "cmd/internal/profile"},
 	"cmd/agent":            {"agent", "fleet", "cmd/internal/profile"},
-	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/compile", "hub/enrol", "hub/repo"},
+	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/compile", "hub/enrol", "hub/natsconf", "hub/repo"},
 	"e2e/env":              nil, // stands outside: it may import everything
 	"e2e/stories":          nil,
 	"e2e/bench":            nil,
@@ -50,6 +51,8 @@ var mayImport = map[string][]string{
 	"e2e/chaos":            nil,
 	"e2e/scale":            nil,
 	"e2e/env/gitserver":    {},
+	"e2e/env/connectproxy": {},
+	"e2e/env/natsserver":   {"hub/natsconf"},
 }
 
 // onlyImporter names the packages that alone may import a library, so that its

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"log/slog"
 	"maps"
@@ -26,6 +27,7 @@ const retryAfter = 2 * time.Second
 // goroutine, run, owns it; what agents and people say reaches it over channels.
 type deployer struct {
 	log       *slog.Logger
+	replicas  int // of the streams; 0: as many as the servers can
 	metrics   *metrics
 	compiler  compile.Compiler
 	decider   fleet.Decider
@@ -79,11 +81,28 @@ func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, 
 // recall makes the streams where there are none and reads what they keep. It waits
 // for as long as the NATS server is away.
 func (d *deployer) recall(ctx context.Context) error {
-	conn := d.announcer.conn
-	if err := conn.WaitConnected(ctx); err != nil {
+	if err := d.announcer.conn.WaitConnected(ctx); err != nil {
 		return err
 	}
-	if err := conn.EnsureStreams(ctx, 1); err != nil {
+	for said := false; ; said = true {
+		err := d.recallOnce(ctx)
+		if !errors.Is(err, natsconn.ErrUnavailable) || ctx.Err() != nil {
+			return err
+		}
+		if !said {
+			d.log.Warn("NATS keeps nothing yet: trying again until it does", "err", err)
+		}
+		select {
+		case <-time.After(retryAfter):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (d *deployer) recallOnce(ctx context.Context) error {
+	conn := d.announcer.conn
+	if err := conn.EnsureStreams(ctx, d.replicas); err != nil {
 		return fmt.Errorf("make the streams: %w", err)
 	}
 	var err error

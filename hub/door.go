@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -54,15 +55,20 @@ func newDoor(c Config, identity *enrol.Identity, desk *enrol.Desk, server *broke
 // reachable returns under which URLs agents reach NATS, as far as the hub knows.
 func reachable(c Config, server *broker.Broker) []string {
 	if server == nil {
-		return []string{c.NATS.URL}
-	}
-	here, err := url.Parse(server.ClientURL())
-	if err != nil || len(c.NATS.Hosts) == 0 {
-		return []string{server.ClientURL()}
+		return strings.Split(c.NATS.URL, ",")
 	}
 	var urls []string
-	for _, host := range c.NATS.Hosts {
-		urls = append(urls, "tls://"+net.JoinHostPort(host, here.Port()))
+	for _, here := range []string{server.ClientURL(), server.WebSocketURL()} {
+		u, err := url.Parse(here)
+		if err != nil || here == "" {
+			continue
+		}
+		if len(c.NATS.Hosts) == 0 {
+			urls = append(urls, here)
+		}
+		for _, host := range c.NATS.Hosts {
+			urls = append(urls, u.Scheme+"://"+net.JoinHostPort(host, u.Port()))
+		}
 	}
 	return urls
 }

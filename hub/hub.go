@@ -17,7 +17,6 @@ import (
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
-	"github.com/navarch/navarch/wire/natsconn"
 )
 
 // The defaults of [Config].
@@ -26,6 +25,8 @@ const (
 	DefaultListen     = "127.0.0.1:8080"
 	DefaultNATSListen = "0.0.0.0:4222"
 	DefaultSeries     = dashboard.DefaultSeries
+
+	DefaultMaxConnections = broker.DefaultMaxConnections
 )
 
 // Config is what a hub needs to know. Repository.URL, Data, Identity and Log have
@@ -54,14 +55,6 @@ type Repository struct {
 	SSH      repo.SSH      // needed where URL is one of ssh
 	Verify   repo.Verify   // default: nothing has to be signed
 	Poll     time.Duration // default DefaultPoll
-}
-
-// NATS says how the hub talks to its agents.
-type NATS struct {
-	Listen string   // address of the embedded server; default DefaultNATSListen
-	Hosts  []string // names under which agents reach it, for its certificate
-	URL    string   // of an external server; empty: the embedded one
-	CA     []byte   // PEM that its certificate is checked against; default the system's
 }
 
 // Join says how clusters join. Its zero value is good.
@@ -113,6 +106,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	board := view.NewBoard()
 	deployer := newDeployer(c.Log, identity.SigningKey(), conn, board)
+	deployer.replicas = c.NATS.Replicas
 
 	pages, err := handler(c, repository, deployer, server, conn, newDoor(c, identity, desk, server))
 	if err != nil {
@@ -132,9 +126,7 @@ func Run(ctx context.Context, c Config) error {
 		return conn.Enrolments(ctx, func(cluster fleet.ClusterName, sealed []byte) []byte { return desk.Answer(cluster, sealed, time.Now()) })
 	})
 	group.Go(func() error { return repository.Run(ctx) })
-	if server != nil {
-		group.Go(func() error { return server.Guard(ctx) })
-	}
+	group.Go(func() error { return guard(ctx, c.Log, server, conn) })
 	group.Go(func() error { return tellOfRepository(ctx, c, repository, board) })
 	c.Log.Info("hub started", "dashboard", "http://"+listener.Addr().String(), "nats", c.NATS.Listen, "version", c.Version)
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {
@@ -162,37 +154,13 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Join.Members == "" {
 		c.Join.Members = filepath.Join(c.Identity, enrol.RollName)
 	}
+	if err := c.checkURLs(); err != nil {
+		return c, err
+	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return c, fmt.Errorf("make the data folder: %w (say --data with a folder that this user may write)", err)
 	}
 	return c, nil
-}
-
-// startBroker starts the embedded NATS server; with an external one there is none.
-func startBroker(c Config, identity *enrol.Identity, revoked map[string]time.Time) (*broker.Broker, error) {
-	if c.NATS.URL != "" {
-		return nil, nil
-	}
-	operator, err := identity.OperatorJWT()
-	if err != nil {
-		return nil, err
-	}
-	accounts, err := identity.AccountJWTsWithout(revoked)
-	if err != nil {
-		return nil, err
-	}
-	certificate, err := identity.ServerTLS(c.NATS.Hosts)
-	if err != nil {
-		return nil, err
-	}
-	return broker.Start(broker.Config{
-		Dir:      filepath.Join(c.Data, "nats"),
-		Listen:   c.NATS.Listen,
-		TLS:      certificate,
-		Operator: operator,
-		Accounts: accounts,
-		Log:      c.Log,
-	})
 }
 
 // cutOff takes the credentials of some keys back. An external server learns it from
@@ -206,19 +174,4 @@ func cutOff(server *broker.Broker, identity *enrol.Identity, keys map[string]tim
 		return err
 	}
 	return server.Replace(accounts)
-}
-
-// dial connects the hub to the embedded server, or to the external one.
-func dial(c Config, identity *enrol.Identity, server *broker.Broker) (*natsconn.Conn, error) {
-	credentials, err := identity.HubCredentials()
-	if err != nil {
-		return nil, err
-	}
-	config := natsconn.Config{Credentials: credentials, Name: "navarch-hub", Log: c.Log}
-	if server == nil {
-		config.URL, config.CA = c.NATS.URL, c.NATS.CA
-	} else {
-		config.InProcess = server
-	}
-	return natsconn.Dial(config)
 }

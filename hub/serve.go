@@ -33,7 +33,7 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 			if server != nil {
 				return server.Err()
 			}
-			return nil
+			return storing(context.Background(), conn)
 		},
 	}))
 	mux.HandleFunc("GET /api/v1/explain/{app}", d.explain)

@@ -18,7 +18,8 @@ import (
 const DefaultNamespace = "navarch-system"
 
 // AgentConfig is what the agent of one cluster needs to know. Namespace defaults to
-// [DefaultNamespace], Image to that of the base; the rest is required.
+// [DefaultNamespace], Image to that of the base, Proxy and NoProxy to none; the rest is
+// required.
 type AgentConfig struct {
 	Cluster   string
 	Hub       []string // URLs of the hub's NATS, tried in any order
@@ -28,6 +29,8 @@ type AgentConfig struct {
 	CA        []byte   // PEM of the hub's certificate authority
 	Image     string
 	Namespace string
+	Proxy     string // URL of an HTTP proxy on the way to the hub
+	NoProxy   string // what NO_PROXY says beside it
 }
 
 // AgentImage returns the image of an agent of a version.
@@ -143,5 +146,12 @@ func (c AgentConfig) Files() (map[string][]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode agent.yaml: %w", err)
 	}
-	return map[string][]byte{"agent.yaml": settings, "token": []byte(c.Token), "door.creds": c.Door, "ca.crt": c.CA}, nil
+	content := map[string][]byte{"agent.yaml": settings, "token": []byte(c.Token), "door.creds": c.Door, "ca.crt": c.CA}
+	if c.Proxy != "" { // it may hold a password, as the Secret may
+		content["https-proxy"] = []byte(c.Proxy)
+	}
+	if c.NoProxy != "" {
+		content["no-proxy"] = []byte(c.NoProxy)
+	}
+	return content, nil
 }

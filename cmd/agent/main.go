@@ -9,6 +9,8 @@ import (
 	"flag"
 	"fmt"
 	"log/slog"
+	"net/http"
+	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -91,7 +93,11 @@ func parse(args []string) (agent.Config, error) {
 
 func restConfig(kubeconfig string) (*rest.Config, error) {
 	if kubeconfig == "" {
-		return rest.InClusterConfig()
+		config, err := rest.InClusterConfig()
+		if err == nil { // HTTPS_PROXY is for the way to the hub
+			config.Proxy = func(*http.Request) (*url.URL, error) { return nil, nil }
+		}
+		return config, err
 	}
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
 }

@@ -42,7 +42,7 @@ func main() {
 // environment, never from flags, which every process on the machine can read.
 func parse(args []string) (hub.Config, error) {
 	var c hub.Config
-	var hosts, urls, passwordFile, webhookFile, natsCA, level string
+	var hosts, passwordFile, webhookFile, level string
 	flags := flag.NewFlagSet("navarch-hub", flag.ContinueOnError)
 	flags.StringVar(&c.Repository.URL, "repo", "", "URL of the fleet repository (required)")
 	flags.StringVar(&c.Repository.Branch, "branch", "main", "branch to deploy")
@@ -55,12 +55,9 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&c.Identity, "identity", "/etc/navarch/identity", "folder of the hub's keys, made when it is empty: back it up")
 	flags.StringVar(&c.Listen, "listen", hub.DefaultListen, "address of the dashboard, API and metrics")
 	flags.IntVar(&c.Series, "metrics-series", hub.DefaultSeries, "clusters, and apps, with metrics of their own; the others are summed up")
-	flags.StringVar(&c.NATS.Listen, "nats-listen", hub.DefaultNATSListen, "address of the embedded NATS server")
-	flags.StringVar(&c.NATS.URL, "nats-url", "", "use this NATS server instead of the embedded one: see navarch install nats")
-	flags.StringVar(&natsCA, "nats-ca", "", "file with the certificate authority of the server at --nats-url; default the system's")
+	finishNATS := natsFlags(flags, &c)
 	flags.StringVar(&c.Join.Members, "members", "", "file of which clusters have joined; default members.json in the identity folder: back it up with it")
 	flags.DurationVar(&c.Join.Life, "credential-life", enrol.DefaultLife, "how long an agent's credential is good; it is renewed after two thirds of that")
-	flags.StringVar(&urls, "agent-urls", "", "comma-separated URLs under which agents reach NATS, for install manifests; default those of --hosts")
 	flags.StringVar(&c.Join.Image, "agent-image", "", "image of the agent in install manifests; default that of this version")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
@@ -80,17 +77,12 @@ func parse(args []string) (hub.Config, error) {
 	if hosts != "" {
 		c.NATS.Hosts = strings.Split(hosts, ",")
 	}
-	if urls != "" {
-		c.Join.URLs = strings.Split(urls, ",")
-	}
 	if c.Join.Life < time.Second {
 		return hub.Config{}, fmt.Errorf("--credential-life %s: want a second or more", c.Join.Life)
 	}
-	var err error
-	if natsCA != "" {
-		if c.NATS.CA, err = os.ReadFile(natsCA); err != nil {
-			return hub.Config{}, fmt.Errorf("--nats-ca: %w", err)
-		}
+	err := finishNATS()
+	if err != nil {
+		return hub.Config{}, err
 	}
 	if c.Repository.Password, err = secret(passwordFile, "NAVARCH_GIT_PASSWORD"); err != nil {
 		return hub.Config{}, fmt.Errorf("--git-password-file: %w", err)

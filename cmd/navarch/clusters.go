@@ -57,7 +57,7 @@ identity: who has that folder may do it.`,
 			long: `Take a cluster's credentials away, and cut its connection at once.
 
 What runs in the cluster stays as it is. With a NATS server of your own, give it
-what "navarch install nats --members" prints then, and have it reload.`,
+what "navarch nats init --members" prints then, and have it reload.`,
 			done: "cluster %q is cut off: what runs there stays\n",
 		}),
 		o.about(membersCommand{

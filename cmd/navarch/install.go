@@ -3,8 +3,6 @@ package main
 import (
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"os"
 	"path/filepath"
 
@@ -12,6 +10,7 @@ import (
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/wire"
 )
 
 func newInstall() *cobra.Command {
@@ -49,20 +48,8 @@ func checkNamespace(cmd *cobra.Command, namespace string) error {
 
 // checkHubURL checks one URL under which agents reach a hub.
 func checkHubURL(cmd *cobra.Command, raw string) error {
-	wrong := func(why string) error {
-		return usageError{cmd.CommandPath(), fmt.Errorf("--hub %q: %s, as in tls://hub.example.com:4222", raw, why)}
-	}
-	u, err := url.Parse(raw)
-	switch {
-	case err != nil || u.Host == "":
-		return wrong("want a URL")
-	case u.Scheme != "tls":
-		return wrong("agents connect with TLS only")
-	case u.User != nil || u.Path != "" || u.RawQuery != "" || u.Fragment != "":
-		return wrong("want scheme, host and port only")
-	}
-	if host, port, err := net.SplitHostPort(u.Host); err != nil || host == "" || port == "" {
-		return wrong("want a host and a port")
+	if _, err := wire.ParseURL(raw); err != nil {
+		return usageError{cmd.CommandPath(), err}
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 )
 
 type installAgent struct {
+	proxyOf
 	cluster, identity, image, namespace, ca string
 	hubs                                    []string
 	ttl                                     time.Duration
@@ -53,6 +54,7 @@ The name of the cluster is the one that it has in the fleet repository.`,
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token in it is good")
 	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
+	o.proxyFlags(flags, "")
 	return cmd
 }
 
@@ -97,6 +99,9 @@ func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (ma
 	if err := checkNamespace(cmd, o.namespace); err != nil {
 		return none, err
 	}
+	if err := o.checkProxy(); err != nil {
+		return none, usageError{cmd.CommandPath(), err}
+	}
 	identity, err := existingIdentity(o.identity)
 	if err != nil {
 		return none, err
@@ -124,5 +129,7 @@ func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (ma
 		CA:        ca,
 		Image:     o.image,
 		Namespace: o.namespace,
+		Proxy:     o.proxy,
+		NoProxy:   o.noProxy,
 	}, nil
 }

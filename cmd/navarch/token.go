@@ -80,6 +80,7 @@ from the hub. Where the cluster does not reach the hub's dashboard, --out and
 	flags.StringVar(&o.kustomize, "kustomize", "", "write a kustomize base into this folder, which must be empty")
 	flags.StringArrayVar(&o.hubs, "nats", nil, "URL under which the cluster reaches the hub's NATS, for --out and --kustomize; may be repeated")
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own, for --out and --kustomize; default the hub's")
+	o.proxyFlags(flags, ", for --out and --kustomize")
 	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent, for --out and --kustomize")
 	return cmd
 }
@@ -97,6 +98,8 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 		return usageError{cmd.CommandPath(), fmt.Errorf("--ttl %s: want a time to come", o.ttl)}
 	case o.out != "" && o.kustomize != "":
 		return usageError{cmd.CommandPath(), errors.New("--out and --kustomize exclude each other: a token is good for one agent")}
+	case !inFiles && o.proxy != "":
+		return usageError{cmd.CommandPath(), errors.New("--proxy goes into a file, as its password may: say --out or --kustomize")}
 	case inFiles && len(o.hubs) == 0:
 		return needFlag(cmd, "nats", "tls://hub.example.com:4222")
 	}
@@ -125,25 +128,9 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 
 // writeBase writes a kustomize base whose Secret is made from files.
 func (o tokenCreate) writeBase(config manifests.AgentConfig) error {
-	if entries, err := os.ReadDir(o.kustomize); err == nil && len(entries) > 0 {
-		return fmt.Errorf("--kustomize: folder %q is not empty", o.kustomize)
-	}
 	files, err := manifests.AgentBase(config)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(o.kustomize, 0o700); err != nil {
-		return fmt.Errorf("--kustomize: %w", err)
-	}
-	folder, err := os.OpenRoot(o.kustomize)
-	if err != nil {
-		return fmt.Errorf("--kustomize: %w", err)
-	}
-	defer folder.Close()
-	for name, content := range files {
-		if err := folder.WriteFile(name, content, 0o600); err != nil {
-			return fmt.Errorf("--kustomize: %w", err)
-		}
-	}
-	return nil
+	return writeFolder("--kustomize", o.kustomize, files)
 }

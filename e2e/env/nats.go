@@ -29,8 +29,8 @@ type NATS struct {
 	dir  string
 }
 
-// NewNATS prepares a server that knows the hub's identity, as `navarch install
-// nats` prints it, with its state below dir. Start starts it.
+// NewNATS prepares a server that knows the hub's identity, as `navarch nats
+// init` prints it, with its state below dir. Start starts it.
 func (h *Hub) NewNATS(ctx context.Context, dir string) (*NATS, error) {
 	dir = filepath.Join(dir, "nats")
 	if err := os.MkdirAll(dir, 0o700); err != nil {
@@ -47,9 +47,9 @@ func (h *Hub) NewNATS(ctx context.Context, dir string) (*NATS, error) {
 	if err := selfSigned(n.CA, filepath.Join(dir, "server.key")); err != nil {
 		return nil, err
 	}
-	printed, err := exec.CommandContext(ctx, h.tools.Navarch, "install", "nats", "--identity", h.Identity).Output()
+	printed, err := exec.CommandContext(ctx, h.tools.Navarch, "nats", "init", "--identity", h.Identity).Output()
 	if err != nil {
-		return nil, fmt.Errorf("navarch install nats: %w", err)
+		return nil, fmt.Errorf("navarch nats init: %w", err)
 	}
 	config := fmt.Sprintf("listen: 127.0.0.1:%d\njetstream { store_dir: %q }\ntls { cert_file: %q, key_file: %q }\n%s",
 		port, n.Data, n.CA, filepath.Join(dir, "server.key"), printed)

@@ -7,46 +7,42 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"os"
 	"strconv"
-	"syscall"
 	"time"
 
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
-
-	"github.com/navarch/navarch/wire"
 )
 
-// Config is what a broker needs to know. Everything but MaxStore is required.
+// Config is what a broker needs to know. Dir, Listen, TLS, Operator, Accounts and Log
+// are required.
 type Config struct {
-	Dir      string            // where the streams are kept
-	Listen   string            // "host:port"; port 0 is any that is free
-	TLS      *tls.Config       // of the server
-	Operator string            // JWT of the operator that is trusted
-	Accounts map[string]string // JWTs of its accounts, by public key
-	MaxStore int64             // bytes that the streams may take; default three quarters of the free disk
-	Log      *slog.Logger
+	Dir            string            // where the streams are kept
+	Listen         string            // "host:port"; port 0 is any that is free
+	WebSocket      string            // "host:port" for NATS over WebSocket, with the same TLS; empty: none
+	Monitor        string            // "host:port" of loopback for people who look at the server; empty: none
+	TLS            *tls.Config       // of the server
+	Operator       string            // JWT of the operator that is trusted
+	Accounts       map[string]string // JWTs of its accounts, by public key
+	MaxStore       int64             // bytes that the streams may take; default three quarters of the free disk
+	MaxConnections int               // default DefaultMaxConnections
+	Log            *slog.Logger
 }
 
 // Broker is a running NATS server.
 type Broker struct {
-	server *server.Server
-	store  server.JetStreamConfig
-	log    *logger
+	server    *server.Server
+	webSocket bool // it listens for it
+	store     server.JetStreamConfig
+	log       *logger
 }
 
 const (
 	startTimeout  = 30 * time.Second
 	guardInterval = 5 * time.Second
 	spareSpace    = 1 << 20 // bytes that must be free before storing begins again
-	// syncInterval is how often what was written is brought to disk for certain. To
-	// wait for that at every message takes forty times as long (see BenchmarkSync),
-	// and what a power failure takes is announced and reported again.
-	syncInterval = time.Second
-	// maxPending is what the server keeps for a client that reads slowly before it cuts
-	// the connection. An agent never asks for more than a few chunks at a time.
-	maxPending = 16 << 20
 )
 
 // Start starts a NATS server and returns when it accepts connections.
@@ -56,7 +52,8 @@ func Start(c Config) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		log: &logger{log: c.Log},
+		log:       &logger{log: c.Log},
+		webSocket: c.WebSocket != "",
 		store: server.JetStreamConfig{
 			StoreDir:     c.Dir,
 			MaxMemory:    options.JetStreamMaxMemory,
@@ -82,77 +79,6 @@ func Start(c Config) (*Broker, error) {
 	return b, nil
 }
 
-// options turns c into the options of the server, and checks what the server
-// itself would only log.
-func (c Config) options() (*server.Options, error) {
-	host, port, err := probe(c.Listen)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(c.Dir, 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of NATS: %w (say --data with a folder that this user may write)", err)
-	}
-	operator, err := jwt.DecodeOperatorClaims(c.Operator)
-	if err != nil {
-		return nil, fmt.Errorf("start NATS: read the operator: %w", err)
-	}
-	accounts := &server.MemAccResolver{}
-	for key, token := range c.Accounts {
-		if err := accounts.Store(key, token); err != nil {
-			return nil, fmt.Errorf("start NATS: read account %q: %w", key, err)
-		}
-	}
-	return &server.Options{
-		ServerName:             "navarch-hub",
-		Host:                   host,
-		Port:                   port,
-		TLS:                    true,
-		TLSConfig:              c.TLS,
-		TLSTimeout:             10, // seconds; thousands of agents come back at once
-		AuthTimeout:            12,
-		TrustedOperators:       []*jwt.OperatorClaims{operator},
-		AccountResolver:        accounts,
-		SystemAccount:          operator.SystemAccount,
-		JetStream:              true,
-		StoreDir:               c.Dir,
-		JetStreamMaxMemory:     64 << 20, // for consumers; every stream is on disk
-		JetStreamMaxStore:      c.MaxStore,
-		SyncInterval:           syncInterval,
-		MaxPayload:             wire.MaxMessage,
-		MaxPending:             maxPending,
-		WriteDeadline:          10 * time.Second,
-		PingInterval:           time.Minute,
-		NoSigs:                 true,
-		DisableJetStreamBanner: true,
-	}, nil
-}
-
-// probe checks that an address is free and returns it in the server's terms.
-func probe(listen string) (host string, port int, err error) {
-	const hint = "say --nats-listen HOST:PORT"
-	listener, err := net.Listen("tcp", listen) //nolint:noctx // it does not wait for anything
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return "", 0, fmt.Errorf("listen for agents on %s: the port is taken (stop what listens there, or %s with another port)", listen, hint)
-	}
-	if err != nil {
-		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
-	}
-	if err := listener.Close(); err != nil {
-		return "", 0, fmt.Errorf("listen for agents on %s: %w", listen, err)
-	}
-	host, service, err := net.SplitHostPort(listen)
-	if err != nil {
-		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
-	}
-	if port, err = net.LookupPort("tcp", service); err != nil { //nolint:noctx // a number, or a name from a file
-		return "", 0, fmt.Errorf("listen for agents on %s: %w (%s)", listen, err, hint)
-	}
-	if port == 0 {
-		port = server.RANDOM_PORT
-	}
-	return host, port, nil
-}
-
 // ClientURL returns the address under which this machine reaches the server.
 func (b *Broker) ClientURL() string {
 	address, ok := b.server.Addr().(*net.TCPAddr)
@@ -164,6 +90,22 @@ func (b *Broker) ClientURL() string {
 		host = address.IP.String()
 	}
 	return "tls://" + net.JoinHostPort(host, strconv.Itoa(address.Port))
+}
+
+// WebSocketURL returns the address under which this machine reaches the server over
+// WebSocket, or "" where it does not listen for that.
+func (b *Broker) WebSocketURL() string {
+	if !b.webSocket {
+		return ""
+	}
+	u, err := url.Parse(b.server.WebsocketURL())
+	if err != nil {
+		return b.server.WebsocketURL()
+	}
+	if ip := net.ParseIP(u.Hostname()); u.Hostname() == "" || ip != nil && ip.IsUnspecified() {
+		u.Host = net.JoinHostPort("127.0.0.1", u.Port())
+	}
+	return u.String()
 }
 
 // InProcessConn connects to the server without a network. It is for the hub.
@@ -227,15 +169,20 @@ func tryDisk(dir string) error {
 }
 
 // Guard watches over the server until ctx ends: it logs when storing stops and
-// tries to begin again. It returns nil.
+// tries to begin again, and it cuts the connections of who floods it. It returns nil.
 func (b *Broker) Guard(ctx context.Context) error {
 	tick := time.NewTicker(guardInterval)
 	defer tick.Stop()
+	crowd := &crowd{log: b.log.log, told: map[string]time.Time{}}
 	for failing := false; ; {
+		var now time.Time
 		select {
 		case <-ctx.Done():
 			return nil
-		case <-tick.C:
+		case now = <-tick.C:
+		}
+		if err := crowd.look(b.server, now); err != nil {
+			b.log.log.Warn("cannot look at the connections of NATS", "err", err)
 		}
 		err := b.storing()
 		if err != nil && !failing {

@@ -5,6 +5,7 @@
 // signed, with the streams of JetStream in a folder. What the streams hold can all
 // be derived again, and agents trust none of it without the hub's signature.
 //
-// The server speaks NATS over TLS on one port and nothing else: no MQTT, no leaf
-// nodes, no gateways, no routes, no WebSocket, no monitoring port.
+// The server speaks NATS over TLS on one port and, where it is told to, NATS over
+// WebSocket over TLS on another, and nothing else: no MQTT, no leaf nodes, no gateways,
+// no routes, and no monitoring but on loopback.
 package broker

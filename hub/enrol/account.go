@@ -99,7 +99,7 @@ func share(from, to *jwt.AccountClaims, subject string, kind jwt.ExportType) {
 func (i *Identity) HubCredentials() ([]byte, error) {
 	return credentials(i.fleet, func(user *jwt.UserClaims) {
 		user.Name = "hub"
-		user.AllowedConnectionTypes.Add(jwt.ConnectionTypeInProcess, jwt.ConnectionTypeStandard)
+		user.AllowedConnectionTypes.Add(jwt.ConnectionTypeInProcess, jwt.ConnectionTypeStandard, jwt.ConnectionTypeWebsocket)
 	})
 }
 

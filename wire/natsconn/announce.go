@@ -109,7 +109,7 @@ func (c *Conn) Desired(ctx context.Context, cluster fleet.ClusterName, accept fu
 		switch {
 		case err == nil:
 			_ = accept(sealed) // what it refuses now it will refuse until the hub announces again
-		case errors.Is(err, ErrUnavailable):
+		case errors.Is(err, ErrUnavailable), errors.Is(err, nats.ErrNoResponders):
 			again = min(again, jitter(maxDelay, maxDelay/2))
 		case !errors.Is(err, ErrNotFound) && ctx.Err() == nil:
 			c.log.Warn("cannot read the announcement", "cluster", cluster, "err", err)

@@ -19,8 +19,9 @@ func last(word string) func([]string) bool {
 	return func(heard []string) bool { return len(heard) > 0 && heard[len(heard)-1] == word }
 }
 
-func TestDesired(t *testing.T) {
-	bed := newBed(t)
+func TestDesired(t *testing.T) { everywhere(t, testDesired) }
+
+func testDesired(t *testing.T, bed *bed) {
 	heard := newInbox[string]()
 	listen := func(conn *natsconn.Conn) func() {
 		return run(t, func(ctx context.Context) error {
@@ -50,8 +51,9 @@ func TestDesired(t *testing.T) {
 
 // TestDesiredAfterRestart restarts the broker on the same port, the hub with it:
 // the agent comes back by itself and looks at what is kept.
-func TestDesiredAfterRestart(t *testing.T) {
-	bed := newBed(t)
+func TestDesiredAfterRestart(t *testing.T) { everywhere(t, testDesiredAfterRestart) }
+
+func testDesiredAfterRestart(t *testing.T, bed *bed) {
 	check(t, bed.hub.Announce(t.Context(), "eu-1", []byte("kept")))
 	agent := bed.agent("eu-1")
 	heard := newInbox[string]()
@@ -65,7 +67,7 @@ func TestDesiredAfterRestart(t *testing.T) {
 	made, next := agent.Connects()
 
 	bed.hub.Close()
-	bed.broker.Shutdown()
+	bed.stop()
 	bed.start()
 	<-next
 	if again, _ := agent.Connects(); again <= made {
@@ -73,22 +75,24 @@ func TestDesiredAfterRestart(t *testing.T) {
 	}
 	heard.wait(t, "the kept announcement once more", func(words []string) bool { return len(words) >= 2 && last("kept")(words) })
 
-	bed.hub = bed.dialHub(bed.broker)
+	bed.hub = bed.dialHub(true)
+	bed.ensure()
 	check(t, bed.hub.Announce(t.Context(), "eu-1", []byte("new")))
 	heard.wait(t, "the next announcement", last("new"))
 }
 
 // TestDesiredBeforeTheHub starts an agent that finds no server, then one without
 // streams, then streams that keep nothing for it.
-func TestDesiredBeforeTheHub(t *testing.T) {
-	bed := newBed(t)
+func TestDesiredBeforeTheHub(t *testing.T) { everywhere(t, testDesiredBeforeTheHub) }
+
+func testDesiredBeforeTheHub(t *testing.T, bed *bed) {
 	bed.hub.Close()
-	bed.broker.Shutdown()
-	bed.config.Dir = t.TempDir() // nothing is kept
+	bed.stop()
+	bed.lose()
 	credentials, err := bed.identity.AgentCredentials("eu-1")
 	check(t, err)
 	agent, err := natsconn.Dial(natsconn.Config{
-		URL: bed.url, CA: bed.identity.CA(), Credentials: credentials,
+		URL: bed.url, CA: bed.ca, Credentials: credentials,
 		InboxPrefix: wire.InboxPrefix("eu-1"), Refresh: time.Hour, Log: quiet(t),
 	})
 	check(t, err)
@@ -114,16 +118,17 @@ func TestDesiredBeforeTheHub(t *testing.T) {
 	if _, err := agent.Artifact(t.Context(), fleet.DigestOf(nil)); !errors.Is(err, natsconn.ErrNotFound) {
 		t.Errorf("an artifact without streams: %v", err)
 	}
-	bed.hub = bed.dialHub(bed.broker)
-	check(t, bed.hub.EnsureStreams(t.Context(), 1))
+	bed.hub = bed.dialHub(true)
+	bed.ensure()
 	check(t, bed.hub.Announce(t.Context(), "eu-1", []byte("at last")))
 	heard.wait(t, "the first announcement", last("at last"))
 }
 
 // TestDesiredRefused: after an announcement that is refused comes the one that is
 // kept, whatever somebody put on the way.
-func TestDesiredRefused(t *testing.T) {
-	bed := newBed(t)
+func TestDesiredRefused(t *testing.T) { everywhere(t, testDesiredRefused) }
+
+func testDesiredRefused(t *testing.T, bed *bed) {
 	check(t, bed.hub.Announce(t.Context(), "eu-1", []byte("good")))
 	agent := bed.agent("eu-1")
 	heard := newInbox[string]()
@@ -148,8 +153,9 @@ func TestDesiredRefused(t *testing.T) {
 	}
 }
 
-func TestKeptAnnouncements(t *testing.T) {
-	bed := newBed(t)
+func TestKeptAnnouncements(t *testing.T) { everywhere(t, testKeptAnnouncements) }
+
+func testKeptAnnouncements(t *testing.T, bed *bed) {
 	kept, err := bed.hub.KeptAnnouncements(t.Context())
 	if err != nil || len(kept) != 0 {
 		t.Fatalf("%d announcements at the start, %v", len(kept), err)
@@ -170,20 +176,21 @@ func TestKeptAnnouncements(t *testing.T) {
 
 // TestEnsureStreams: again it changes nothing, and what somebody has changed it
 // puts right.
-func TestEnsureStreams(t *testing.T) {
-	bed := newBed(t)
+func TestEnsureStreams(t *testing.T) { everywhere(t, testEnsureStreams) }
+
+func testEnsureStreams(t *testing.T, bed *bed) {
 	check(t, bed.hub.Announce(t.Context(), "eu-1", []byte("kept")))
 	_, js := bed.streams()
 	stream, err := js.Stream(t.Context(), wire.StreamDesired)
 	check(t, err)
 	before := stream.CachedInfo().Config
-	check(t, bed.hub.EnsureStreams(t.Context(), 1))
+	check(t, bed.hub.EnsureStreams(t.Context(), 0))
 	changed := before
 	changed.MaxMsgsPerSubject = 5
 	changed.Description = "somebody's"
 	_, err = js.UpdateStream(t.Context(), changed)
 	check(t, err)
-	check(t, bed.hub.EnsureStreams(t.Context(), 1))
+	check(t, bed.hub.EnsureStreams(t.Context(), 0))
 	stream, err = js.Stream(t.Context(), wire.StreamDesired)
 	check(t, err)
 	if diff := cmp.Diff(before, stream.CachedInfo().Config); diff != "" {
@@ -194,15 +201,16 @@ func TestEnsureStreams(t *testing.T) {
 	}
 }
 
-func TestDialRefuses(t *testing.T) {
-	bed := newBed(t)
+func TestDialRefuses(t *testing.T) { everywhere(t, testDialRefuses) }
+
+func testDialRefuses(t *testing.T, bed *bed) {
 	credentials, err := bed.identity.AgentCredentials("eu-1")
 	check(t, err)
 	tests := map[string]natsconn.Config{
-		"no credentials":          {URL: bed.url, CA: bed.identity.CA()},
-		"broken credentials":      {URL: bed.url, CA: bed.identity.CA(), Credentials: credentials[:len(credentials)/2]},
+		"no credentials":          {URL: bed.url, CA: bed.ca},
+		"broken credentials":      {URL: bed.url, CA: bed.ca, Credentials: credentials[:len(credentials)/2]},
 		"an authority without it": {URL: bed.url, CA: []byte("none"), Credentials: credentials},
-		"no address":              {URL: "tls://:x", CA: bed.identity.CA(), Credentials: credentials},
+		"no address":              {URL: "tls://:x", CA: bed.ca, Credentials: credentials},
 	}
 	for name, config := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -219,7 +227,7 @@ func TestDialRefuses(t *testing.T) {
 
 func BenchmarkAnnounce(b *testing.B) {
 	bed := newBed(b)
-	for name, conn := range map[string]*natsconn.Conn{"in process": bed.hub, "over TLS": bed.dialHub(nil)} {
+	for name, conn := range map[string]*natsconn.Conn{"in process": bed.hub, "over TLS": bed.dialHub(false)} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {
 				check(b, conn.Announce(b.Context(), "eu-1", make([]byte, 500)))

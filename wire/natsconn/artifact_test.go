@@ -29,8 +29,9 @@ func (b *bed) put(content []byte) fleet.Digest {
 	return digest
 }
 
-func TestArtifact(t *testing.T) {
-	bed := newBed(t)
+func TestArtifact(t *testing.T) { everywhere(t, testArtifact) }
+
+func testArtifact(t *testing.T, bed *bed) {
 	agent := bed.agent("eu-1")
 	for name, content := range map[string][]byte{
 		"nothing":         {},
@@ -51,8 +52,9 @@ func TestArtifact(t *testing.T) {
 	}
 }
 
-func TestArtifacts(t *testing.T) {
-	bed := newBed(t)
+func TestArtifacts(t *testing.T) { everywhere(t, testArtifacts) }
+
+func testArtifacts(t *testing.T, bed *bed) {
 	agent := bed.agent("eu-1")
 	want := map[fleet.Digest][]byte{}
 	var digests []fleet.Digest
@@ -82,8 +84,9 @@ func TestArtifacts(t *testing.T) {
 }
 
 // TestArtifactCorrupt: what the broker keeps under an address is not believed.
-func TestArtifactCorrupt(t *testing.T) {
-	bed := newBed(t)
+func TestArtifactCorrupt(t *testing.T) { everywhere(t, testArtifactCorrupt) }
+
+func testArtifactCorrupt(t *testing.T, bed *bed) {
 	agent := bed.agent("eu-1")
 	_, js := bed.streams()
 	content := noise(1<<20, 1)
@@ -119,8 +122,9 @@ func TestArtifactCorrupt(t *testing.T) {
 	}
 }
 
-func TestDeleteArtifact(t *testing.T) {
-	bed := newBed(t)
+func TestDeleteArtifact(t *testing.T) { everywhere(t, testDeleteArtifact) }
+
+func testDeleteArtifact(t *testing.T, bed *bed) {
 	stays, goes := bed.put(noise(1<<20, 1)), bed.put(noise(1<<20, 2))
 	_, chunks, err := wire.PackArtifact(noise(1<<20, 3))
 	check(t, err)

@@ -2,8 +2,6 @@ package natsconn
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,7 +38,7 @@ const (
 // Config says where the server is and who connects. URL or InProcess, Credentials or
 // Current, and Log are required.
 type Config struct {
-	URL         string        // of the server, or of several with commas between
+	URL         string        // of the server, or of several with commas between; see [wire.ParseURL]
 	InProcess   Server        // a server in this process, instead of URL
 	Credentials []byte        // content of a NATS credentials file
 	Current     Current       // credentials that change, instead of Credentials
@@ -89,19 +87,16 @@ func Dial(c Config) (*Conn, error) {
 	if conn.refresh == 0 {
 		conn.refresh = 5 * time.Minute
 	}
-	if c.InProcess != nil {
-		c.URL = "" // with its "tls://" the client would want TLS on a pipe
-	}
 	options, err := c.options(conn)
 	if err != nil {
 		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
-	if conn.nc, err = nats.Connect(c.URL, options...); err != nil {
-		return nil, fmt.Errorf("connect to NATS at %q: %w", c.URL, err)
+	if conn.nc, err = nats.Connect("", options...); err != nil {
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	if conn.js, err = jetstream.New(conn.nc); err != nil {
 		conn.nc.Close()
-		return nil, fmt.Errorf("connect to NATS at %q: %w", c.URL, err)
+		return nil, fmt.Errorf("connect to NATS: %w", err)
 	}
 	return conn, nil
 }
@@ -134,14 +129,14 @@ func (c Config) options(conn *Conn) ([]nats.Option, error) {
 	if c.InProcess != nil {
 		return append(options, nats.InProcessServer(c.InProcess)), nil
 	}
-	security := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(c.CA) > 0 {
-		security.RootCAs = x509.NewCertPool()
-		if !security.RootCAs.AppendCertsFromPEM(c.CA) {
-			return nil, errors.New("read the certificate authority: there is no certificate in it (want PEM)")
-		}
+	dialer, servers, err := newDialer(c)
+	if err != nil {
+		return nil, err
 	}
-	return append(options, nats.Secure(security)), nil
+	return append(options, nats.SetCustomDialer(dialer), nats.SkipHostLookup(), func(o *nats.Options) error {
+		o.Servers = servers
+		return nil
+	}), nil
 }
 
 // authenticate returns how to say who connects.
@@ -240,7 +235,7 @@ func (c *Conn) connected(nc *nats.Conn) {
 	close(c.next)
 	c.next = make(chan struct{})
 	c.mu.Unlock()
-	c.log.Debug("connected to NATS", "server", nc.ConnectedUrlRedacted(), "connection", made)
+	c.log.Debug("connected to NATS", "server", nc.ConnectedAddr(), "connection", made)
 }
 
 // refused tells who has the credentials that the server does not take them.
@@ -309,7 +304,7 @@ func (c *Conn) request(ctx context.Context, subject string, body []byte) (*nats.
 func (c *Conn) kept(ctx context.Context, directGet string) ([]byte, error) {
 	answer, err := c.request(ctx, directGet, nil)
 	if errors.Is(err, nats.ErrNoResponders) {
-		return nil, ErrNotFound // the stream is not made yet
+		return nil, fmt.Errorf("%w: %w", ErrNotFound, err) // the stream is not made yet, or not up again
 	}
 	if err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ func (b *bed) raw(cluster fleet.ClusterName, options ...nats.Option) *nats.Conn 
 	credentials, err := b.identity.AgentCredentials(cluster)
 	check(b.t, err)
 	roots := x509.NewCertPool()
-	roots.AppendCertsFromPEM(b.identity.CA())
+	roots.AppendCertsFromPEM(b.ca)
 	options = append(options, nats.UserCredentialBytes(credentials), nats.Secure(&tls.Config{RootCAs: roots}),
 		nats.CustomInboxPrefix(wire.InboxPrefix(cluster)))
 	nc, err := nats.Connect(b.url, options...)
@@ -71,8 +71,9 @@ func (b *bed) kept() map[string]string {
 }
 
 // TestAgentReads: what its allow-list is for, works.
-func TestAgentReads(t *testing.T) {
-	bed := newBed(t)
+func TestAgentReads(t *testing.T) { everywhere(t, testAgentReads) }
+
+func testAgentReads(t *testing.T, bed *bed) {
 	digest := bed.furnish()
 	agent := bed.agent("us-1")
 	heard := newInbox[string]()
@@ -90,8 +91,9 @@ func TestAgentReads(t *testing.T) {
 
 // TestAgentIsRefused tries everything that an agent has no business with. NATS
 // says no, and what is kept stays as it is.
-func TestAgentIsRefused(t *testing.T) {
-	bed := newBed(t)
+func TestAgentIsRefused(t *testing.T) { everywhere(t, testAgentIsRefused) }
+
+func testAgentIsRefused(t *testing.T, bed *bed) {
 	bed.furnish()
 	before := bed.kept()
 	publish := map[string]string{
@@ -167,8 +169,9 @@ func TestAgentIsRefused(t *testing.T) {
 // TestAgentNamesAnotherInbox sends requests that an agent may make and has their
 // answers go where it may not write itself. NATS does not check that; the border
 // between the accounts does.
-func TestAgentNamesAnotherInbox(t *testing.T) {
-	bed := newBed(t)
+func TestAgentNamesAnotherInbox(t *testing.T) { everywhere(t, testAgentNamesAnotherInbox) }
+
+func testAgentNamesAnotherInbox(t *testing.T, bed *bed) {
 	bed.furnish()
 	nc := bed.raw("eu-1")
 	requests := map[string]string{
@@ -210,8 +213,9 @@ func TestAgentNamesAnotherInbox(t *testing.T) {
 // TestAgentAsksForAnyArtifact asks for the last artifact of any address, which
 // NATS answers: the content of the answers stays sealed, and no address is a way
 // to the digest that opens it.
-func TestAgentAsksForAnyArtifact(t *testing.T) {
-	bed := newBed(t)
+func TestAgentAsksForAnyArtifact(t *testing.T) { everywhere(t, testAgentAsksForAnyArtifact) }
+
+func testAgentAsksForAnyArtifact(t *testing.T, bed *bed) {
 	digest := bed.furnish()
 	nc := bed.raw("eu-1")
 	for _, subject := range []string{"fleet.v1.artifact.*.*", "fleet.v1.artifact.*.0", wire.ArtifactSubject(wire.AddressOf(digest), 0)} {
@@ -238,8 +242,9 @@ func TestAgentAsksForAnyArtifact(t *testing.T) {
 }
 
 // TestAgentLimits: an agent cannot send what is too large or listen too often.
-func TestAgentLimits(t *testing.T) {
-	bed := newBed(t)
+func TestAgentLimits(t *testing.T) { everywhere(t, testAgentLimits) }
+
+func testAgentLimits(t *testing.T, bed *bed) {
 	refused := newInbox[error]()
 	nc := bed.raw("eu-1", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { refused.add(err) }))
 	if err := nc.Publish(wire.ClusterSubject("eu-1"), make([]byte, wire.MaxMessage+1)); !errors.Is(err, nats.ErrMaxPayload) {

@@ -46,8 +46,9 @@ func say(t *testing.T, agent *natsconn.Conn, cluster fleet.ClusterName, revision
 	check(t, agent.Report(t.Context(), wire.Report{Version: 1, Cluster: cluster, App: "shop", Attempted: wire.Applied{Revision: revision}}))
 }
 
-func TestReports(t *testing.T) {
-	bed := newBed(t)
+func TestReports(t *testing.T) { everywhere(t, testReports) }
+
+func testReports(t *testing.T, bed *bed) {
 	eu, us := bed.agent("eu-1"), bed.agent("us-1")
 	say(t, eu, "eu-1", "one")
 	say(t, eu, "eu-1", "two")
@@ -66,8 +67,9 @@ func TestReports(t *testing.T) {
 }
 
 // TestReportsFromNothing: a hub whose streams are empty is current at once.
-func TestReportsFromNothing(t *testing.T) {
-	bed := newBed(t)
+func TestReportsFromNothing(t *testing.T) { everywhere(t, testReportsFromNothing) }
+
+func testReportsFromNothing(t *testing.T, bed *bed) {
 	heard := listen(t, bed.hub)
 	heard.wait(t, "nothing", contains("current"))
 	say(t, bed.agent("eu-1"), "eu-1", "one")
@@ -76,8 +78,9 @@ func TestReportsFromNothing(t *testing.T) {
 
 // TestReportsRefused: an agent whose words are about another cluster or app is
 // not believed, and does not stop the others from being heard.
-func TestReportsRefused(t *testing.T) {
-	bed := newBed(t)
+func TestReportsRefused(t *testing.T) { everywhere(t, testReportsRefused) }
+
+func testReportsRefused(t *testing.T, bed *bed) {
 	heard := listen(t, bed.hub)
 	heard.wait(t, "nothing", contains("current"))
 	nc := bed.raw("eu-1")
@@ -120,10 +123,11 @@ func TestReportsRefused(t *testing.T) {
 
 // TestReportsAfterRestart: the broker goes and comes back, with what it kept and
 // then without.
-func TestReportsAfterRestart(t *testing.T) {
-	bed := newBed(t)
-	hub, agent := bed.dialHub(nil), bed.agent("eu-1")
-	check(t, hub.EnsureStreams(t.Context(), 1))
+func TestReportsAfterRestart(t *testing.T) { everywhere(t, testReportsAfterRestart) }
+
+func testReportsAfterRestart(t *testing.T, bed *bed) {
+	hub, agent := bed.dialHub(false), bed.agent("eu-1")
+	check(t, hub.EnsureStreams(t.Context(), 0))
 	heard := listen(t, hub)
 	heard.wait(t, "nothing", contains("current"))
 	say(t, agent, "eu-1", "one")
@@ -132,7 +136,7 @@ func TestReportsAfterRestart(t *testing.T) {
 	restart := func() {
 		t.Helper()
 		made, next := agent.Connects()
-		bed.broker.Shutdown()
+		bed.stop()
 		bed.start()
 		<-next
 		if again, _ := agent.Connects(); again <= made {
@@ -146,7 +150,8 @@ func TestReportsAfterRestart(t *testing.T) {
 	say(t, agent, "eu-1", "two")
 	heard.wait(t, "a report", last("report eu-1 shop two"))
 
-	bed.config.Dir = t.TempDir()
+	bed.stop()
+	bed.lose()
 	restart()
 	heard.wait(t, "that nothing is kept", contains("lost"))
 	until(t, func() bool {
@@ -157,8 +162,9 @@ func TestReportsAfterRestart(t *testing.T) {
 
 // TestReportsAfterStreamLoss: somebody deletes the stream under a hub that stays
 // connected.
-func TestReportsAfterStreamLoss(t *testing.T) {
-	bed := newBed(t)
+func TestReportsAfterStreamLoss(t *testing.T) { everywhere(t, testReportsAfterStreamLoss) }
+
+func testReportsAfterStreamLoss(t *testing.T, bed *bed) {
 	agent := bed.agent("eu-1")
 	say(t, agent, "eu-1", "one")
 	heard := listen(t, bed.hub)
@@ -170,8 +176,9 @@ func TestReportsAfterStreamLoss(t *testing.T) {
 	heard.wait(t, "a report", contains("report eu-1 shop two"))
 }
 
-func TestDeleteReports(t *testing.T) {
-	bed := newBed(t)
+func TestDeleteReports(t *testing.T) { everywhere(t, testDeleteReports) }
+
+func testDeleteReports(t *testing.T, bed *bed) {
 	bed.furnish()
 	eu := bed.agent("eu-1")
 	check(t, eu.Report(t.Context(), wire.Report{Version: 1, Cluster: "eu-1", App: "blog"}))
@@ -198,8 +205,9 @@ func TestDeleteReports(t *testing.T) {
 
 // TestReportLimits: a report of an app that is far too large says so, at once and
 // not as something to try again.
-func TestReportLimits(t *testing.T) {
-	bed := newBed(t)
+func TestReportLimits(t *testing.T) { everywhere(t, testReportLimits) }
+
+func testReportLimits(t *testing.T, bed *bed) {
 	agent := bed.agent("eu-1")
 	r := wire.Report{Version: 1, Cluster: "eu-1", App: "shop"}
 	for i := range 20_000 {

@@ -6,13 +6,19 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/navarch/navarch/wire"
 )
 
+// replicasOfCluster is how many servers of a cluster keep a stream unless told otherwise:
+// one of them may be lost.
+const replicasOfCluster = 3
+
 // EnsureStreams makes the streams of the protocol, or brings them to the form that
-// this hub wants. It changes nothing that is right. Replicas is 1 for one server.
+// this hub wants. It changes nothing that is right. Replicas is how many servers keep
+// each; 0: three where the servers are a cluster, else one.
 func (c *Conn) EnsureStreams(ctx context.Context, replicas int) error {
 	c.mu.Lock()
 	c.replicas = replicas
@@ -21,11 +27,27 @@ func (c *Conn) EnsureStreams(ctx context.Context, replicas int) error {
 	return err
 }
 
+// Storing returns why what is announced is not kept, or nil while it is. Of servers that
+// are a cluster a part may be away.
+func (c *Conn) Storing(ctx context.Context) error {
+	_, err := c.js.Stream(ctx, wire.StreamDesired)
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
+		return ErrUnavailable
+	}
+	return unavailable(ctx, err)
+}
+
 // ensureStreams tells whether it had to make one.
 func (c *Conn) ensureStreams(ctx context.Context) (made bool, err error) {
 	c.mu.Lock()
 	replicas := c.replicas
 	c.mu.Unlock()
+	if replicas == 0 {
+		replicas = 1
+		if c.nc.ConnectedClusterName() != "" {
+			replicas = replicasOfCluster
+		}
+	}
 	for _, stream := range streams(replicas) {
 		_, err := c.js.UpdateStream(ctx, stream)
 		if errors.Is(err, jetstream.ErrStreamNotFound) {
@@ -33,10 +55,24 @@ func (c *Conn) ensureStreams(ctx context.Context) (made bool, err error) {
 			_, err = c.js.CreateStream(ctx, stream)
 		}
 		if err != nil {
-			return made, fmt.Errorf("make stream %q: %w (is JetStream on, and is there disk for it?)", stream.Name, unavailable(ctx, err))
+			return made, fmt.Errorf("make stream %q with %d replicas: %w (%s)", stream.Name, replicas, unavailable(ctx, err), hint(err))
 		}
 	}
 	return made, nil
+}
+
+// hint says what to look at when a stream cannot be made.
+func hint(err error) string {
+	var refused jetstream.JetStreamError
+	if errors.As(err, &refused) && refused.APIError() != nil {
+		switch refused.APIError().ErrorCode {
+		case 10074: // of one server
+			return "the server is no cluster: say --nats-replicas 1"
+		case 10005, 10023: // too few servers, or too little space
+			return "each replica needs a server of its own with JetStream and space: start them, or say --nats-replicas 1"
+		}
+	}
+	return "is JetStream on, and is there disk for it?"
 }
 
 // streams is the state of the protocol: the last message of every subject, which

@@ -1,0 +1,96 @@
+package broker
+
+import (
+	"cmp"
+	"log/slog"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+)
+
+// NATS limits what one connection of a user may do, and not how many there are nor how
+// much they say. A crowd does: it looks at all connections every now and then.
+const (
+	// maxSame is how many connections one key may have. Two agents of a cluster may be
+	// there, one of which stands by, and where the network fails those that it has
+	// forgotten are seen for as long as PingInterval allows: the oldest go.
+	maxSame = 24
+	// maxMessages and maxBytes are what the connections of one key may say in a second,
+	// as a mean between two looks. The agent of a cluster with 1000 apps that all change
+	// says a fifth of that.
+	maxMessages = 5000
+	maxBytes    = 32 << 20
+	// tellAgain is how long nothing more is logged of a key that was told of.
+	tellAgain = time.Minute
+)
+
+// user is who has a key, as far as a server knows.
+type user struct{ key, name string }
+
+// crowd remembers what the users of a server had said when it last looked.
+type crowd struct {
+	log    *slog.Logger
+	looked time.Time
+	said   map[uint64]volume // by connection
+	told   map[string]time.Time
+}
+
+// volume is how much somebody said.
+type volume struct{ messages, bytes int64 }
+
+// look cuts the connections of those who are too many, or say too much. They may come
+// back: what keeps them out is to revoke them.
+func (c *crowd) look(s *server.Server, now time.Time) error {
+	report, err := s.Connz(&server.ConnzOptions{Username: true, Sort: server.ByCid, Limit: s.NumClients() + 1})
+	if err != nil {
+		return err
+	}
+	users := map[user][]*server.ConnInfo{}
+	said := make(map[uint64]volume, len(report.Conns))
+	for _, conn := range report.Conns {
+		said[conn.Cid] = volume{conn.InMsgs, conn.InBytes}
+		if conn.AuthorizedUser != "" && conn.IP != "" { // the hub's own has no address
+			who := user{key: conn.AuthorizedUser, name: conn.NameTag}
+			users[who] = append(users[who], conn)
+		}
+	}
+	since := now.Sub(c.looked).Seconds()
+	for _, who := range slices.SortedFunc(maps.Keys(users), func(a, b user) int { return cmp.Compare(a.key, b.key) }) {
+		conns := users[who] // in the order in which they came
+		switch n, v := len(conns), c.volume(conns, said); {
+		case !c.looked.IsZero() && (float64(v.messages) > maxMessages*since || float64(v.bytes) > maxBytes*since):
+			c.tell(now, who, "an agent floods NATS: its connections were cut (revoke the cluster if it goes on)", "messages", v.messages, "bytes", v.bytes)
+		case n > maxSame:
+			c.tell(now, who, "the key of an agent has too many connections: the oldest were cut (revoke the cluster if it goes on)", "connections", n)
+			conns = conns[:n-maxSame]
+		default:
+			continue
+		}
+		for _, conn := range conns {
+			_ = s.DisconnectClientByID(conn.Cid) // an error says that it has gone by itself
+		}
+	}
+	c.looked, c.said = now, said
+	return nil
+}
+
+// volume sums up what connections have said since the last look.
+func (c *crowd) volume(conns []*server.ConnInfo, said map[uint64]volume) volume {
+	var sum volume
+	for _, conn := range conns {
+		sum.messages += said[conn.Cid].messages - c.said[conn.Cid].messages
+		sum.bytes += said[conn.Cid].bytes - c.said[conn.Cid].bytes
+	}
+	return sum
+}
+
+func (c *crowd) tell(now time.Time, who user, what string, values ...any) {
+	maps.DeleteFunc(c.told, func(_ string, at time.Time) bool { return now.Sub(at) >= tellAgain })
+	if _, told := c.told[who.key]; told {
+		return
+	}
+	c.told[who.key] = now
+	c.log.Warn(what, append(values, "cluster", who.name, "key", who.key)...)
+}
