@@ -98,7 +98,7 @@ func (b *bed) start() (stop func()) {
 	repository, err := repo.Open(b.repo)
 	check(b.t, err)
 	b.board, b.nudge = view.NewBoard(), repository.Nudge
-	d := newDeployer(b.config.Log, b.key, b.conn, b.board)
+	d := newDeployer(b.config.Log, b.identity, b.conn, b.board)
 	b.deployer = d
 	check(b.t, d.recall(b.t.Context()))
 	ctx, cancel := context.WithCancel(b.t.Context())

@@ -116,7 +116,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	board := view.NewBoard()
-	deployer := newDeployer(c.Log, identity.SigningKey(), conn, board)
+	deployer := newDeployer(c.Log, identity, conn, board)
 
 	pages, err := handler(c, repository, deployer, server, conn, newDoor(c, identity, desk, server))
 	if err != nil {
@@ -139,6 +139,7 @@ func Run(ctx context.Context, c Config) error {
 	if server != nil {
 		group.Go(func() error { return server.Guard(ctx) })
 	}
+	group.Go(func() error { return followIdentity(ctx, identity, deployer) })
 	group.Go(func() error { return tellOfRepository(ctx, c, repository, board) })
 	c.Log.Info("hub started", "dashboard", "http://"+listener.Addr().String(), "nats", c.NATS.Listen, "version", c.Version)
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

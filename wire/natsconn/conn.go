@@ -2,8 +2,6 @@ package natsconn
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,6 +43,7 @@ type Config struct {
 	Credentials []byte        // content of a NATS credentials file
 	Current     Current       // credentials that change, instead of Credentials
 	CA          []byte        // PEM of the authority to trust; default those of the system
+	Authorities func() []byte // instead of CA, where that changes with time: asked at every attempt to connect
 	InboxPrefix string        // where answers go; default "_INBOX"
 	Name        string        // for people who look at the server's connections
 	Refresh     time.Duration // how often [Conn.Desired] looks, give or take half; default 5 minutes
@@ -134,14 +133,11 @@ func (c Config) options(conn *Conn) ([]nats.Option, error) {
 	if c.InProcess != nil {
 		return append(options, nats.InProcessServer(c.InProcess)), nil
 	}
-	security := &tls.Config{MinVersion: tls.VersionTLS12}
-	if len(c.CA) > 0 {
-		security.RootCAs = x509.NewCertPool()
-		if !security.RootCAs.AppendCertsFromPEM(c.CA) {
-			return nil, errors.New("read the certificate authority: there is no certificate in it (want PEM)")
-		}
+	security, err := c.secure()
+	if err != nil {
+		return nil, err
 	}
-	return append(options, nats.Secure(security)), nil
+	return append(options, security), nil
 }
 
 // authenticate returns how to say who connects.
