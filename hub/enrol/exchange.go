@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -121,11 +122,28 @@ func (s stored) retireAuthorities() (stored, error) {
 	return s, nil
 }
 
+// lockName is a file that is there while the identity is rewritten.
+const lockName = ".identity-lock"
+
 // rewrite replaces the file of an identity by what change makes of it, which is proven
-// to be an identity that goes on from it. Two at once cannot: one of them finds the
-// copy that the other has made.
+// to be an identity that goes on from it.
 func rewrite(dir string, change func(stored) (stored, error)) (before string, err error) {
-	file := filepath.Join(dir, FileName)
+	file, lock := filepath.Join(dir, FileName), filepath.Join(dir, lockName)
+	if _, err := os.Stat(file); err != nil {
+		return "", fmt.Errorf("open identity: %w", err)
+	}
+	held, err := os.OpenFile(lock, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, fs.ErrExist) {
+		return "", fmt.Errorf("somebody else changes this identity now (if nobody does, an attempt has ended early: remove %q and try again)", lock)
+	}
+	if err != nil {
+		return "", fmt.Errorf("change the identity: %w (the folder must be one that this user may write; "+
+			"with the hub in Kubernetes, change the copy that its manifest is made from)", err)
+	}
+	defer os.Remove(lock) //nolint:errcheck // the next one says what to do
+	if err := held.Close(); err != nil {
+		return "", fmt.Errorf("change the identity: %w", err)
+	}
 	s, content, err := readStored(file)
 	if err != nil {
 		return "", err
@@ -150,11 +168,10 @@ func rewrite(dir string, change func(stored) (stored, error)) (before string, er
 	}
 	before = file + "." + strconv.Itoa(next.number())
 	if err := place(before, content); err != nil {
-		return "", fmt.Errorf("keep the identity of before: %w (the folder must be one that this user may write; "+
-			"with the hub in Kubernetes, change the copy that its manifest is made from)", err)
+		return "", fmt.Errorf("keep the identity of before: %w", err)
 	}
 	if kept, err := os.ReadFile(before); err != nil || !bytes.Equal(kept, content) {
-		return "", errors.Join(err, fmt.Errorf("%q holds another identity than %q: somebody else exchanges a key now, or did "+
+		return "", errors.Join(err, fmt.Errorf("%q holds another identity than %q: a key of one of them was exchanged elsewhere "+
 			"(look which of the two the hub runs with, and move the other away)", before, file))
 	}
 	return before, replace(file, append(encoded, '\n'))
