@@ -129,7 +129,7 @@ func Run(ctx context.Context, c Config) error {
 		if err := deployer.recall(ctx); err != nil {
 			return err
 		}
-		group.Go(func() error { return conn.Reports(ctx, deployer.listener(ctx)) })
+		group.Go(func() error { return conn.Reports(ctx, notePins(deployer.listener(ctx), desk)) })
 		return deployer.run(ctx, repository.Commits())
 	})
 	group.Go(func() error {
@@ -140,6 +140,7 @@ func Run(ctx context.Context, c Config) error {
 		group.Go(func() error { return server.Guard(ctx) })
 	}
 	group.Go(func() error { return followIdentity(ctx, identity, deployer) })
+	group.Go(func() error { return desk.Run(ctx) })
 	group.Go(func() error { return tellOfRepository(ctx, c, repository, board) })
 	c.Log.Info("hub started", "dashboard", "http://"+listener.Addr().String(), "nats", c.NATS.Listen, "version", c.Version)
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

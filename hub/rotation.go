@@ -9,6 +9,7 @@ import (
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
 )
 
 // identityEvery is how often it is looked whether a key was exchanged.
@@ -37,6 +38,16 @@ func followIdentity(ctx context.Context, identity *enrol.Identity, d *deployer) 
 			d.send(ctx, signal{exchanged: true})
 		}
 	}
+}
+
+// notePins has the desk note whom agents say that they obey.
+func notePins(l natsconn.Listener, desk *enrol.Desk) natsconn.Listener {
+	heartbeat := l.Heartbeat
+	l.Heartbeat = func(h wire.Heartbeat, received time.Time) {
+		desk.Pinned(h.Cluster, h.Pins)
+		heartbeat(h, received)
+	}
+	return l
 }
 
 // reseal tells every cluster once more what it was told last, by the newest key, where

@@ -236,11 +236,11 @@ func (m *Membership) ask(ctx context.Context) error {
 // tells whether another key is due.
 func (m *Membership) renew(ctx context.Context) (due bool, err error) {
 	k := m.held()
+	confirming := k.Former != nil
 	answer, err := m.admit(ctx, k.Seed, nil, k.JWT)
 	refused := new(refusedError)
-	if errors.As(err, &refused) && refused.refusal == wire.RefusedKey && k.Former != nil {
+	if errors.As(err, &refused) && refused.refusal == wire.RefusedKey && confirming {
 		answer, err = m.admit(ctx, k.Seed, k.Former, k.JWT) // the hub has lost what it knew of the exchange
-		answer.Exchange = false
 	} else {
 		k.Former = nil // the hub has heard from this key, or does not know either
 	}
@@ -252,7 +252,7 @@ func (m *Membership) renew(ctx context.Context) (due bool, err error) {
 	if err := m.keep.write(ctx, k); err != nil {
 		m.config.Log.Warn("cannot keep what the hub signed: the next start asks again", "err", err)
 	}
-	return k.Former == nil && (answer.Exchange || time.Since(k.Made) > m.config.KeyLife), nil
+	return !confirming && (answer.Exchange || time.Since(k.Made) > m.config.KeyLife), nil
 }
 
 // prepare makes the next key, and keeps it before anybody hears of it.

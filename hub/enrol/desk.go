@@ -49,6 +49,8 @@ type Desk struct {
 	roll  Roll
 	asked map[fleet.ClusterName]*rate.Limiter
 	seen  map[string]time.Time // commands by their nonces
+
+	unwritten bool // something in roll that is not in the file, see Pinned
 }
 
 // OpenDesk reads the roll.
@@ -163,7 +165,7 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 		err = writeRoll(d.config.File, after)
 	}
 	if err == nil {
-		d.roll = after
+		d.roll, d.unwritten = after, false
 	}
 	d.mu.Unlock()
 	if err != nil {

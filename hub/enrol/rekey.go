@@ -22,7 +22,13 @@ func (r Roll) Rotate(cluster fleet.ClusterName, now time.Time) (Roll, error) {
 		return r, fmt.Errorf("cluster %q waits to be approved: it has no credential yet", cluster)
 	}
 	m.Exchange = true
-	return r.with(cluster, m).shut(now, m.Key), nil
+	// What is signed within the second of a revocation is revoked too, and the agent asks
+	// at once for what is to be good.
+	until := now.Add(-time.Second)
+	if m.Issued.After(until) {
+		until = m.Issued
+	}
+	return r.with(cluster, m).shut(until, m.Key), nil
 }
 
 // exchange decides about a request for a key to take the place of another. Only the

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
@@ -189,6 +190,29 @@ func (i *Identity) Unseal(sealed []byte, cluster fleet.ClusterName) (a wire.Anno
 		}
 	}
 	return a, false, err
+}
+
+// Pinned says how what an agent obeys stands to the keys of this identity, in words for
+// people: whether the agent has heard of the newest.
+func (i *Identity) Pinned(pins wire.Pins) (said string, newest bool) {
+	r := i.ring()
+	ca := len(pins.Authorities) == 0 // the system's
+	known := false
+	for _, a := range append([]authority{{Certificate: r.ca}}, r.earlier...) {
+		known = known || slices.Contains(pins.Authorities, wire.KeyID(a.Raw))
+	}
+	ca = ca || !known || slices.Contains(pins.Authorities, wire.KeyID(r.ca.Raw)) // not known: of somebody's own NATS server
+	switch signing := pins.Signing == wire.KeyID(publicOf(r.signing)); {
+	case pins.Signing == "":
+		return "-", false
+	case signing && ca:
+		return "newest", true
+	case signing:
+		return "old ca", false
+	case ca:
+		return "old signing", false
+	}
+	return "old signing, old ca", false
 }
 
 // ErrIdentity is an identity file that does not go on from the one that the hub runs with.
