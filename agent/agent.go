@@ -10,6 +10,7 @@ import (
 	"os"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
@@ -31,11 +32,12 @@ const DefaultNamespace = "navarch-system"
 type Config struct {
 	Cluster     fleet.ClusterName
 	Hub         []string          // URLs of the hub's NATS server
-	HubKey      ed25519.PublicKey // that signs announcements
+	HubKey      ed25519.PublicKey // that signs announcements, or did first
 	Token       string            // that the cluster joins with, once
 	Door        []byte            // NATS credentials that are good for asking to join
 	Credentials []byte            // NATS credentials to use as they are, where there is no door
 	CA          []byte            // PEM that the hub's certificate is checked against; default the system's
+	KeyLife     time.Duration     // of the agent's own key; default enrol.DefaultKeyLife
 	REST        *rest.Config      // of the cluster
 	Namespace   string            // default DefaultNamespace
 	Cache       string            // folder for content; empty: memory only
@@ -101,7 +103,11 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	if err != nil {
 		return err
 	}
-	conn, err := dial(ctx, c, group)
+	pins, err := enrol.OpenPins(ctx, membership(c, nil))
+	if err != nil {
+		return err
+	}
+	conn, err := dial(ctx, c, pins, group)
 	if err != nil {
 		return err
 	}
@@ -115,7 +121,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	if err != nil {
 		return err
 	}
-	h.fetcher = fetch.New(c.Cluster, c.HubKey, conn, cache, accepted)
+	h.fetcher = fetch.New(c.Cluster, pins.Announcement, conn, cache, accepted)
 	reports := newReporter(conn.Report, c.Log)
 	state.reports.Store(reports)
 	state.watcher.Store(h.watcher)
@@ -125,7 +131,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	}
 	reconciler := newReconciler(c, h, reports, e, m)
 	keeper := newKeeper(h.shelf, cache, c.Log)
-	heart := newHeart(conn.Heartbeat, lookAround(c, m, h.fetcher, h.cluster), h.cluster.Dirty(), c.Log)
+	heart := newHeart(conn.Heartbeat, lookAround(c, m, h.fetcher, pins, h.cluster), h.cluster.Dirty(), c.Log)
 	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}
 	cache.Restore(h.shelf.Contents())
 
@@ -149,28 +155,33 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	return group.Wait()
 }
 
+// membership says who the agent is and whom it obeys.
+func membership(c Config, pins *enrol.Pins) enrol.Config {
+	return enrol.Config{
+		Cluster: c.Cluster, Hub: c.Hub, HubKey: c.HubKey, CA: c.CA, Pins: pins, KeyLife: c.KeyLife, Token: c.Token, Door: c.Door,
+		REST: c.REST, Namespace: c.Namespace, Log: c.Log,
+	}
+}
+
 // dial connects to the hub, and has the agent enrolled where it comes with a door.
-func dial(ctx context.Context, c Config, group *errgroup.Group) (*natsconn.Conn, error) {
+func dial(ctx context.Context, c Config, pins *enrol.Pins, group *errgroup.Group) (*natsconn.Conn, error) {
 	config := natsconn.Config{
-		URL: strings.Join(c.Hub, ","), Credentials: c.Credentials, CA: c.CA,
+		URL: strings.Join(c.Hub, ","), Credentials: c.Credentials, Authorities: pins.CA,
 		InboxPrefix: wire.InboxPrefix(c.Cluster), Name: "agent " + string(c.Cluster), Log: c.Log,
 	}
 	if len(c.Door) == 0 {
 		return natsconn.Dial(config)
 	}
-	membership, err := enrol.Open(ctx, enrol.Config{
-		Cluster: c.Cluster, Hub: c.Hub, HubKey: c.HubKey, CA: c.CA, Token: c.Token, Door: c.Door,
-		REST: c.REST, Namespace: c.Namespace, Log: c.Log,
-	})
+	member, err := enrol.Open(ctx, membership(c, pins))
 	if err != nil {
 		return nil, err
 	}
-	config.Current = membership
+	config.Current = member
 	conn, err := natsconn.Dial(config)
 	if err != nil {
 		return nil, err
 	}
-	group.Go(func() error { return membership.Run(ctx, conn.Reconnect) })
+	group.Go(func() error { return member.Run(ctx, conn) })
 	return conn, nil
 }
 

@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -10,6 +9,7 @@ import (
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/artifacts"
+	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/overlays"
 	"github.com/navarch/navarch/wire"
@@ -18,13 +18,14 @@ import (
 
 // announcer knows what every cluster was told and tells it what changed.
 type announcer struct {
-	key       ed25519.PrivateKey
+	identity  *enrol.Identity
 	conn      *natsconn.Conn
 	store     *artifacts.Store
 	sequence  uint64                       // of the last announcement
 	epochs    map[fleet.ClusterName]uint64 // where it is not the first; see rise
 	published fleet.Published
 	told      map[fleet.ClusterName]wire.Announcement // the last that each may have heard
+	outdated  bool                                    // some of it was sealed before a key was exchanged
 }
 
 // epoch is that of the next announcement to a cluster. Each cluster has its own:
@@ -32,19 +33,19 @@ type announcer struct {
 func (a *announcer) epoch(cluster fleet.ClusterName) uint64 { return max(1, a.epochs[cluster]) }
 
 // recall reads what was announced before this hub started and tells the board.
-// What this hub's key did not sign, or whose index is lost, counts as never
+// What no key of this hub has signed, or whose index is lost, counts as never
 // announced.
 func (a *announcer) recall(ctx context.Context, board *view.Board) error {
 	kept, err := a.conn.KeptAnnouncements(ctx)
 	if err != nil {
 		return err
 	}
-	public := a.key.Public().(ed25519.PublicKey)
 	for cluster, sealed := range kept {
-		announcement, err := wire.Open(sealed, public, cluster)
+		announcement, current, err := a.identity.Unseal(sealed, cluster)
 		if err != nil {
 			continue
 		}
+		a.outdated = a.outdated || !current
 		a.epochs[cluster] = announcement.Epoch
 		a.sequence = max(a.sequence, announcement.Sequence)
 		content, err := a.store.Get(ctx, announcement.Index)
@@ -100,7 +101,7 @@ func (a *announcer) announce(ctx context.Context, revision string, files map[fle
 			Revision: revision,
 			Index:    indexes[change.Cluster],
 		}
-		message, err := wire.Seal(announcement, a.key)
+		message, err := a.identity.Seal(announcement)
 		if err != nil {
 			return err
 		}

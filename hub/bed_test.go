@@ -24,14 +24,15 @@ import (
 // bed is a deployer on a real Git server and a real NATS server. The test pushes,
 // and says what agents say.
 type bed struct {
-	t        *testing.T
-	identity *enrol.Identity
-	config   broker.Config
-	broker   *broker.Broker
-	conn     *natsconn.Conn
-	agents   map[fleet.ClusterName]*natsconn.Conn
-	work     *gitserver.WorkDir
-	repo     repo.Config
+	t           *testing.T
+	identity    *enrol.Identity
+	identityDir string
+	config      broker.Config
+	broker      *broker.Broker
+	conn        *natsconn.Conn
+	agents      map[fleet.ClusterName]*natsconn.Conn
+	work        *gitserver.WorkDir
+	repo        repo.Config
 
 	key      ed25519.PrivateKey // that signs; the identity's
 	deployer *deployer
@@ -48,7 +49,8 @@ func newBed(t *testing.T, files map[string]string) *bed {
 	check(t, err)
 	work, err := gitserver.Clone(t.Context(), url, t.TempDir())
 	check(t, err)
-	identity, err := enrol.Open(t.TempDir())
+	identityDir := t.TempDir()
+	identity, err := enrol.Open(identityDir)
 	check(t, err)
 	security, err := identity.ServerTLS(nil)
 	check(t, err)
@@ -57,7 +59,7 @@ func newBed(t *testing.T, files map[string]string) *bed {
 	accounts, err := identity.AccountJWTs()
 	check(t, err)
 	b := &bed{
-		t: t, identity: identity, key: identity.SigningKey(), work: work, agents: map[fleet.ClusterName]*natsconn.Conn{},
+		t: t, identity: identity, identityDir: identityDir, key: identity.SigningKey(), work: work, agents: map[fleet.ClusterName]*natsconn.Conn{},
 		config: broker.Config{
 			Dir: t.TempDir(), Listen: "127.0.0.1:0", TLS: security, Operator: operator, Accounts: accounts, Log: discard,
 		},
@@ -98,7 +100,7 @@ func (b *bed) start() (stop func()) {
 	repository, err := repo.Open(b.repo)
 	check(b.t, err)
 	b.board, b.nudge = view.NewBoard(), repository.Nudge
-	d := newDeployer(b.config.Log, b.key, b.conn, b.board)
+	d := newDeployer(b.config.Log, b.identity, b.conn, b.board)
 	b.deployer = d
 	check(b.t, d.recall(b.t.Context()))
 	ctx, cancel := context.WithCancel(b.t.Context())

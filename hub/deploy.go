@@ -2,7 +2,6 @@ package hub
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,6 +13,7 @@ import (
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/artifacts"
 	"github.com/navarch/navarch/hub/compile"
+	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
@@ -65,11 +65,11 @@ type release struct {
 	done     chan error
 }
 
-func newDeployer(log *slog.Logger, key ed25519.PrivateKey, conn *natsconn.Conn, board *view.Board) *deployer {
+func newDeployer(log *slog.Logger, identity *enrol.Identity, conn *natsconn.Conn, board *view.Board) *deployer {
 	return &deployer{
 		log:       log,
 		metrics:   newMetrics(),
-		announcer: announcer{key: key, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
+		announcer: announcer{identity: identity, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
 		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: orphans{}},
 		observed:  newObserved(),
@@ -121,6 +121,7 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 	defer sweep.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
+	d.republish(ctx) // by the newest key, where it was exchanged meanwhile
 	for {
 		select {
 		case <-ctx.Done():
@@ -195,7 +196,7 @@ func (d *deployer) decide(reading *compile.Reading, revision string, now time.Ti
 // already is not announced again.
 func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.retry = nil
-	if err := d.lookUp(ctx); err != nil {
+	if err := errors.Join(d.lookUp(ctx), d.announcer.reseal(ctx)); err != nil {
 		d.retry = time.After(retryAfter)
 		return err
 	}

@@ -32,7 +32,7 @@ type door struct {
 	identity *enrol.Identity
 	desk     *enrol.Desk
 	urls     []string
-	ca       []byte
+	ca       []byte // of an external NATS server; nil: the identity's
 	image    string
 	limit    *rate.Limiter
 	log      *slog.Logger
@@ -40,7 +40,7 @@ type door struct {
 
 func newDoor(c Config, identity *enrol.Identity, desk *enrol.Desk, server *broker.Broker) *door {
 	d := &door{
-		identity: identity, desk: desk, urls: c.Join.URLs, ca: identity.CA(), limit: rate.NewLimiter(doorEvery, doorBurst), log: c.Log,
+		identity: identity, desk: desk, urls: c.Join.URLs, limit: rate.NewLimiter(doorEvery, doorBurst), log: c.Log,
 		image: cmp.Or(c.Join.Image, manifests.AgentImage(c.Version)),
 	}
 	if server == nil {
@@ -84,7 +84,7 @@ func (d *door) install(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "Too many requests.", http.StatusTooManyRequests)
 		return
 	}
-	token, err := wire.ParseToken(r.PathValue("token"), d.identity.PublicKey())
+	token, err := wire.ParseToken(r.PathValue("token"), d.identity.TokenKeys(time.Now())...)
 	if err != nil || token.String() == token.Public() || !d.desk.Roll().Good(token, time.Now()) {
 		http.Error(w, no, http.StatusNotFound)
 		return
@@ -105,8 +105,12 @@ func (d *door) manifest(token wire.Token) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	ca := d.ca
+	if ca == nil {
+		ca = d.identity.CA()
+	}
 	return manifests.Agent(manifests.AgentConfig{
-		Cluster: string(token.Cluster), Hub: d.urls, HubKey: d.identity.PublicKey(), CA: d.ca,
+		Cluster: string(token.Cluster), Hub: d.urls, HubKey: d.identity.PublicKey(), CA: ca,
 		Token: token.String(), Door: credentials, Image: d.image,
 	})
 }

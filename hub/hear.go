@@ -29,6 +29,7 @@ type signal struct {
 	heartbeat *wire.Heartbeat // has seen an announcement that is ahead of this hub
 	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
+	exchanged bool            // a key of the hub was
 }
 
 // listener takes in what agents say, in any order and any number of times.
@@ -87,6 +88,9 @@ func (d *deployer) take(s signal) bool {
 		d.log.Warn("the NATS server lost what it kept: everything is announced again")
 		d.lost = true
 		return true
+	case s.exchanged:
+		a.outdated = true
+		return true
 	case !a.behind(*s.heartbeat):
 		return false
 	}
@@ -99,6 +103,11 @@ func (d *deployer) take(s signal) bool {
 // republish announces what is wanted to whom it was not announced yet.
 func (d *deployer) republish(ctx context.Context) {
 	if d.wanted == nil {
+		d.retry = nil
+		if err := d.announcer.reseal(ctx); err != nil {
+			d.retry = time.After(retryAfter)
+			d.log.Error("announce failed: it is tried again soon", "err", err)
+		}
 		return
 	}
 	if err := d.publish(ctx, d.wanted); err != nil {

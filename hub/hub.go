@@ -105,7 +105,7 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	board := view.NewBoard()
-	deployer := newDeployer(c.Log, identity.SigningKey(), conn, board)
+	deployer := newDeployer(c.Log, identity, conn, board)
 	deployer.replicas = c.NATS.Replicas
 
 	pages, err := handler(c, repository, deployer, server, conn, newDoor(c, identity, desk, server))
@@ -119,7 +119,7 @@ func Run(ctx context.Context, c Config) error {
 		if err := deployer.recall(ctx); err != nil {
 			return err
 		}
-		group.Go(func() error { return conn.Reports(ctx, deployer.listener(ctx)) })
+		group.Go(func() error { return conn.Reports(ctx, notePins(deployer.listener(ctx), desk)) })
 		return deployer.run(ctx, repository.Commits())
 	})
 	group.Go(func() error {
@@ -127,6 +127,8 @@ func Run(ctx context.Context, c Config) error {
 	})
 	group.Go(func() error { return repository.Run(ctx) })
 	group.Go(func() error { return guard(ctx, c.Log, server, conn) })
+	group.Go(func() error { return followIdentity(ctx, identity, deployer) })
+	group.Go(func() error { return desk.Run(ctx) })
 	group.Go(func() error { return tellOfRepository(ctx, c, repository, board) })
 	c.Log.Info("hub started", "dashboard", "http://"+listener.Addr().String(), "nats", c.NATS.Listen, "version", c.Version)
 	if err := group.Wait(); err != nil && !errors.Is(err, context.Canceled) {

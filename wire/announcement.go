@@ -12,6 +12,7 @@ import (
 // Version is the version of the protocol that this build speaks.
 //
 //   - 1 (2026-11): announcements, indexes, reports and heartbeats.
+//   - 1 (2026-11): successions, with announcements and enrolments; pins, in heartbeats.
 const Version = 1
 
 // Announcement tells one cluster what it should run from now on. The hub keeps
@@ -43,6 +44,19 @@ type Index struct {
 type envelope struct {
 	Signed    []byte `json:"signed"`    // the JSON of the announcement
 	Signature []byte `json:"signature"` // ed25519 over signingContext and Signed
+	// Succession, set by a hub whose keys were exchanged, leads to the key that signed.
+	// Absent: none ever was.
+	Succession *Succession `json:"succession,omitempty"`
+}
+
+// by tells whether a key has signed.
+func (e envelope) by(key ed25519.PublicKey, context string) bool {
+	return len(key) == ed25519.PublicKeySize && ed25519.Verify(key, append([]byte(context), e.Signed...), e.Signature)
+}
+
+// seal signs body.
+func seal(body []byte, context string, key ed25519.PrivateKey, past *Succession) ([]byte, error) {
+	return json.Marshal(envelope{Signed: body, Signature: ed25519.Sign(key, append([]byte(context), body...)), Succession: past})
 }
 
 // signingContext keeps a signature made here from meaning anything elsewhere.
@@ -52,13 +66,16 @@ const signingContext = "navarch announcement v1\x00"
 var ErrSignature = errors.New("the announcement is not signed by the hub's key")
 
 // Seal signs a and returns its form on the wire.
-func Seal(a Announcement, key ed25519.PrivateKey) ([]byte, error) {
+func Seal(a Announcement, key ed25519.PrivateKey) ([]byte, error) { return SealAfter(a, key, nil) }
+
+// SealAfter is [Seal] with a key that is not the first of its hub: past, which may be
+// nil, leads to it.
+func SealAfter(a Announcement, key ed25519.PrivateKey, past *Succession) ([]byte, error) {
 	signed, err := json.Marshal(a)
 	if err != nil {
 		return nil, fmt.Errorf("encode announcement for cluster %q: %w", a.Cluster, err)
 	}
-	signature := ed25519.Sign(key, append([]byte(signingContext), signed...))
-	return json.Marshal(envelope{Signed: signed, Signature: signature})
+	return seal(signed, signingContext, key, past)
 }
 
 // Open verifies a sealed announcement for a cluster. It returns [ErrSignature]
@@ -69,7 +86,11 @@ func Open(sealed []byte, key ed25519.PublicKey, cluster fleet.ClusterName) (Anno
 	if err := json.Unmarshal(sealed, &e); err != nil {
 		return Announcement{}, fmt.Errorf("decode announcement: %w", err)
 	}
-	if len(key) != ed25519.PublicKeySize || !ed25519.Verify(key, append([]byte(signingContext), e.Signed...), e.Signature) {
+	return openAnnouncement(e, key, cluster)
+}
+
+func openAnnouncement(e envelope, key ed25519.PublicKey, cluster fleet.ClusterName) (Announcement, error) {
+	if !e.by(key, signingContext) {
 		return Announcement{}, ErrSignature
 	}
 	var a Announcement

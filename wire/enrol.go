@@ -41,6 +41,9 @@ type EnrolRequest struct {
 	Nonce   string            `json:"nonce"`           // random; the answer repeats it
 	Token   string            `json:"token,omitempty"` // its public form; absent: the key alone has to do
 	JWT     string            `json:"jwt,omitempty"`   // the last that the agent was given, expired or not
+	// Former is the public nkey that Key takes the place of, and which signs as well.
+	// Absent: no key is exchanged.
+	Former string `json:"former,omitempty"`
 }
 
 // EnrolAnswer is the hub's answer. Either JWT or Refusal is set.
@@ -51,6 +54,8 @@ type EnrolAnswer struct {
 	JWT     string            `json:"jwt,omitempty"`     // for the key of the request
 	Refusal Refusal           `json:"refusal,omitempty"` // for programs
 	Message string            `json:"message,omitempty"` // of a refusal, for people, with a hint
+	// Exchange asks the agent for another key, which a person wants. Absent: nobody does.
+	Exchange bool `json:"exchange,omitempty"`
 }
 
 // Refusal is why an agent is not admitted.
@@ -81,6 +86,7 @@ type signedRequest struct {
 	Request []byte `json:"request"`
 	Proof   []byte `json:"proof"`
 	Token   []byte `json:"token,omitempty"`
+	Former  []byte `json:"former,omitempty"`
 }
 
 // SealEnrolRequest signs a request with the key that it names and, where there is
@@ -89,14 +95,9 @@ func SealEnrolRequest(r EnrolRequest, key nkeys.KeyPair, token *Token) ([]byte, 
 	if token != nil {
 		r.Token = token.Public()
 	}
-	body, err := json.Marshal(r) //nolint:gosec // the JWT is public: it is worth nothing without the key
+	sealed, signed, err := signRequest(r, key)
 	if err != nil {
-		return nil, fmt.Errorf("encode enrolment of cluster %q: %w", r.Cluster, err)
-	}
-	signed := append([]byte(requestContext), body...)
-	sealed := signedRequest{Request: body}
-	if sealed.Proof, err = key.Sign(signed); err != nil {
-		return nil, fmt.Errorf("sign enrolment of cluster %q: %w", r.Cluster, err)
+		return nil, err
 	}
 	if token != nil && token.secret != nil {
 		sealed.Token = ed25519.Sign(token.secret, signed)
@@ -104,11 +105,41 @@ func SealEnrolRequest(r EnrolRequest, key nkeys.KeyPair, token *Token) ([]byte, 
 	return json.Marshal(sealed)
 }
 
+// SealEnrolExchange signs a request with the key that it names and with the key that
+// this one is to take the place of.
+func SealEnrolExchange(r EnrolRequest, key, former nkeys.KeyPair) ([]byte, error) {
+	var err error
+	if r.Former, err = former.PublicKey(); err != nil {
+		return nil, fmt.Errorf("sign enrolment of cluster %q: %w", r.Cluster, err)
+	}
+	sealed, signed, err := signRequest(r, key)
+	if err != nil {
+		return nil, err
+	}
+	if sealed.Former, err = former.Sign(signed); err != nil {
+		return nil, fmt.Errorf("sign enrolment of cluster %q: %w", r.Cluster, err)
+	}
+	return json.Marshal(sealed)
+}
+
+// signRequest returns a request with the proof of its key, and what further proofs sign.
+func signRequest(r EnrolRequest, key nkeys.KeyPair) (sealed signedRequest, signed []byte, err error) {
+	if sealed.Request, err = json.Marshal(r); err != nil { //nolint:gosec // the JWT is public: it is worth nothing without the key
+		return sealed, nil, fmt.Errorf("encode enrolment of cluster %q: %w", r.Cluster, err)
+	}
+	signed = append([]byte(requestContext), sealed.Request...)
+	if sealed.Proof, err = key.Sign(signed); err != nil {
+		return sealed, nil, fmt.Errorf("sign enrolment of cluster %q: %w", r.Cluster, err)
+	}
+	return sealed, signed, nil
+}
+
 // OpenEnrolRequest verifies a request that came on the subject of a cluster: that
 // it is about that cluster, and signed by the key that it names. The token, where
-// the request has one, is signed by the hub and held by the sender. It returns
-// [ErrProof] or [ErrToken] where that is not so.
-func OpenEnrolRequest(sealed []byte, cluster fleet.ClusterName, hub ed25519.PublicKey) (EnrolRequest, *Token, error) {
+// the request has one, is signed by one of the hub's keys and held by the sender; the
+// key that is exchanged, where one is, has signed as well. It returns [ErrProof] or
+// [ErrToken] where that is not so.
+func OpenEnrolRequest(sealed []byte, cluster fleet.ClusterName, hub ...ed25519.PublicKey) (EnrolRequest, *Token, error) {
 	var s signedRequest
 	var r EnrolRequest
 	if len(sealed) > maxEnrolment {
@@ -127,17 +158,13 @@ func OpenEnrolRequest(sealed []byte, cluster fleet.ClusterName, hub ed25519.Publ
 		return r, nil, fmt.Errorf("enrolment is of cluster %q, its subject of cluster %q", r.Cluster, cluster)
 	}
 	signed := append([]byte(requestContext), s.Request...)
-	if !nkeys.IsValidPublicUserKey(r.Key) {
-		return r, nil, ErrProof
-	}
-	key, err := nkeys.FromPublicKey(r.Key)
-	if err != nil || key.Verify(signed, s.Proof) != nil {
+	if !signedBy(r.Key, signed, s.Proof) || r.Former != "" && !signedBy(r.Former, signed, s.Former) {
 		return r, nil, ErrProof
 	}
 	if r.Token == "" {
 		return r, nil, nil
 	}
-	token, err := ParseToken(r.Token, hub)
+	token, err := ParseToken(r.Token, hub...)
 	if err != nil {
 		return r, nil, err
 	}
@@ -147,24 +174,43 @@ func OpenEnrolRequest(sealed []byte, cluster fleet.ClusterName, hub ed25519.Publ
 	return r, &token, nil
 }
 
+// signedBy tells whether a public nkey of a user has signed.
+func signedBy(public string, signed, proof []byte) bool {
+	if !nkeys.IsValidPublicUserKey(public) {
+		return false
+	}
+	key, err := nkeys.FromPublicKey(public)
+	return err == nil && key.Verify(signed, proof) == nil
+}
+
 // SealEnrolAnswer signs an answer with the hub's key.
 func SealEnrolAnswer(a EnrolAnswer, hub ed25519.PrivateKey) ([]byte, error) {
+	return SealEnrolAnswerAfter(a, hub, nil)
+}
+
+// SealEnrolAnswerAfter is [SealEnrolAnswer] with a key that is not the first of its
+// hub: past, which may be nil, leads to it.
+func SealEnrolAnswerAfter(a EnrolAnswer, hub ed25519.PrivateKey, past *Succession) ([]byte, error) {
 	body, err := json.Marshal(a) //nolint:gosec // the JWT is public: it is worth nothing without the key
 	if err != nil {
 		return nil, fmt.Errorf("encode the answer to cluster %q: %w", a.Cluster, err)
 	}
-	return json.Marshal(envelope{Signed: body, Signature: ed25519.Sign(hub, append([]byte(answerContext), body...))})
+	return seal(body, answerContext, hub, past)
 }
 
 // OpenEnrolAnswer verifies the answer to a request. It returns [ErrSignature] when
 // hub did not sign it, and another error when it answers something else.
 func OpenEnrolAnswer(sealed []byte, r EnrolRequest, hub ed25519.PublicKey) (EnrolAnswer, error) {
 	var e envelope
-	var a EnrolAnswer
 	if err := json.Unmarshal(sealed, &e); err != nil {
-		return a, fmt.Errorf("decode the answer to an enrolment: %w", err)
+		return EnrolAnswer{}, fmt.Errorf("decode the answer to an enrolment: %w", err)
 	}
-	if len(hub) != ed25519.PublicKeySize || !ed25519.Verify(hub, append([]byte(answerContext), e.Signed...), e.Signature) {
+	return openAnswer(e, r, hub)
+}
+
+func openAnswer(e envelope, r EnrolRequest, hub ed25519.PublicKey) (EnrolAnswer, error) {
+	var a EnrolAnswer
+	if !e.by(hub, answerContext) {
 		return a, ErrSignature
 	}
 	if err := json.Unmarshal(e.Signed, &a); err != nil {

@@ -51,7 +51,19 @@ var messages = map[string]any{
 	"enrol-again":    wire.EnrolRequest{Version: 1, Cluster: "eu-1", Key: "UA", Nonce: "n"},
 	"enrol-admitted": wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", JWT: "ey"},
 	"enrol-refused":  wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", Refusal: wire.RefusedKey, Message: "a hint"},
-	"heartbeat":      heartbeat(),
+	"enrol-exchange": wire.EnrolRequest{Version: 1, Cluster: "eu-1", Key: "UB", Nonce: "n", JWT: "ey", Former: "UA"},
+	"enrol-wanted":   wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", JWT: "ey", Exchange: true},
+	"succession": wire.Succession{
+		Steps:     []wire.SealedStep{{Step: []byte("{}"), ByOld: []byte("old"), ByNew: []byte("new")}},
+		Authority: &wire.SealedAuthority{Authority: []byte("{}"), Signature: []byte("key")},
+	},
+	"succession-step": wire.Step{Number: 1, Old: []byte("old"), New: []byte("new"), Since: noon},
+	"authority":       wire.Authority{Number: 2, Certificates: [][]byte{[]byte("der")}, Retired: []string{"0011223344556677"}},
+	"heartbeat-pins": wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
+		Pins: wire.Pins{Signing: "0011223344556677", Authorities: []string{"8899aabbccddeeff"}},
+	},
+	"heartbeat": heartbeat(),
 	"heartbeat-first": wire.Heartbeat{
 		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
 		Refused: "the announcement is not signed by the hub's key",

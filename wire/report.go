@@ -134,6 +134,8 @@ type Heartbeat struct {
 	// Refused says why the newest announcement was not accepted; empty when it was.
 	Refused string `json:"refused,omitempty"`
 	Facts   Facts  `json:"facts"`
+	// Pins is whom the agent obeys; absent: it does not say.
+	Pins Pins `json:"pins,omitzero"`
 	// Cost is what this run of the agent took so far; zero: it does not say.
 	Cost Cost `json:"cost,omitzero"`
 }

@@ -3,6 +3,7 @@ package enrol
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nkeys"
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +25,9 @@ type key struct {
 	Cluster fleet.ClusterName
 	Seed    []byte
 	JWT     string // empty: not admitted yet
+	Made    time.Time
+	Next    []byte // seed of the key that is to take its place, and that the hub may not know yet; nil: none is
+	Former  []byte // seed of the key before, until the hub has heard from this one; nil: it has
 }
 
 // keep is the Secret.
@@ -51,17 +55,13 @@ func (s keep) open(ctx context.Context, cluster fleet.ClusterName) (key, error) 
 		if _, err := nkeys.FromSeed(secret.Data["seed"]); err != nil {
 			return key{}, fmt.Errorf("read the agent's key in Secret %q: %w (delete the Secret to join anew)", SecretName, err)
 		}
-		return key{Cluster: cluster, Seed: secret.Data["seed"], JWT: string(secret.Data["jwt"])}, nil
+		return readKey(secret), nil
 	}
-	pair, err := nkeys.CreateUser()
+	seed, err := newSeed()
 	if err != nil {
-		return key{}, fmt.Errorf("make the agent's key: %w", err)
+		return key{}, err
 	}
-	seed, err := pair.Seed()
-	if err != nil {
-		return key{}, fmt.Errorf("make the agent's key: %w", err)
-	}
-	k := key{Cluster: cluster, Seed: seed}
+	k := key{Cluster: cluster, Seed: seed, Made: time.Now()}
 	if found {
 		return k, s.write(ctx, k)
 	}
@@ -90,6 +90,46 @@ func (s keep) write(ctx context.Context, k key) error {
 	return nil
 }
 
+func newSeed() ([]byte, error) {
+	pair, err := nkeys.CreateUser()
+	if err != nil {
+		return nil, fmt.Errorf("make the agent's key: %w", err)
+	}
+	seed, err := pair.Seed()
+	if err != nil {
+		return nil, fmt.Errorf("make the agent's key: %w", err)
+	}
+	return seed, nil
+}
+
+// readKey reads the content of the Secret, with a seed in it that is one. What else is
+// in there of no use is left out: it is made again.
+func readKey(secret *corev1.Secret) key {
+	k := key{
+		Cluster: fleet.ClusterName(secret.Data["cluster"]), Seed: secret.Data["seed"], JWT: string(secret.Data["jwt"]),
+		Made: secret.CreationTimestamp.Time, Next: secret.Data["next"], Former: secret.Data["former"],
+	}
+	if made, err := time.Parse(time.RFC3339, string(secret.Data["made"])); err == nil {
+		k.Made = made
+	}
+	if _, err := nkeys.FromSeed(k.Next); err != nil {
+		k.Next = nil
+	}
+	if _, err := nkeys.FromSeed(k.Former); err != nil {
+		k.Former = nil
+	}
+	return k
+}
+
 func (k key) data() map[string][]byte {
-	return map[string][]byte{"cluster": []byte(k.Cluster), "seed": k.Seed, "jwt": []byte(k.JWT)}
+	data := map[string][]byte{
+		"cluster": []byte(k.Cluster), "seed": k.Seed, "jwt": []byte(k.JWT), "made": []byte(k.Made.UTC().Format(time.RFC3339)),
+	}
+	if k.Next != nil {
+		data["next"] = k.Next
+	}
+	if k.Former != nil {
+		data["former"] = k.Former
+	}
+	return data
 }

@@ -24,14 +24,19 @@ import (
 type Config struct {
 	Cluster   fleet.ClusterName
 	Hub       []string          // URLs of the hub's NATS server
-	HubKey    ed25519.PublicKey // that signs tokens and answers
-	CA        []byte            // PEM that the hub's certificate is checked against; default the system's
+	HubKey    ed25519.PublicKey // that the install manifest names
+	CA        []byte            // PEM that the install manifest has; default the system's
+	Pins      *Pins             // whom the agent obeys, beginning with HubKey and CA
+	KeyLife   time.Duration     // after which the agent exchanges its key; default DefaultKeyLife
 	Token     string            // of the install manifest; used or expired it does no harm
 	Door      []byte            // NATS credentials that are good for asking
 	REST      *rest.Config      // of the cluster
 	Namespace string            // of the Secret that keeps the key
 	Log       *slog.Logger
 }
+
+// DefaultKeyLife is how old the key of an agent becomes.
+const DefaultKeyLife = 365 * 24 * time.Hour
 
 // Membership is the agent's key with what the hub signed for it last.
 type Membership struct {
@@ -48,7 +53,10 @@ type Membership struct {
 // agent, and for a cluster that was given another name.
 func Open(ctx context.Context, c Config) (*Membership, error) {
 	m := &Membership{config: c, wake: make(chan struct{}, 1)}
-	if token, err := wire.ParseToken(c.Token, c.HubKey); err == nil {
+	if c.KeyLife == 0 {
+		m.config.KeyLife = DefaultKeyLife
+	}
+	if token, err := wire.ReadToken(c.Token); err == nil {
 		m.token = &token
 	} else if c.Token != "" {
 		c.Log.Warn("the token of the install manifest is of no use", "err", err)
@@ -93,9 +101,9 @@ const (
 )
 
 // Run asks the hub to admit the agent, renews what it gets after two thirds of its
-// time, and calls renewed with everything new. It returns nil when ctx ends, and not
-// before.
-func (m *Membership) Run(ctx context.Context, renewed func()) error {
+// time, and has conn connect anew with everything new. It returns nil when ctx ends,
+// and not before.
+func (m *Membership) Run(ctx context.Context, conn *natsconn.Conn) error {
 	next, earliest := m.renewal(), time.Time{}
 	said, failures := "", 0
 	for {
@@ -112,6 +120,7 @@ func (m *Membership) Run(ctx context.Context, renewed func()) error {
 				continue
 			}
 		}
+		confirming := m.held().Former != nil
 		err := m.ask(ctx)
 		if ctx.Err() != nil {
 			return nil //nolint:nilerr // the end is no error
@@ -121,8 +130,12 @@ func (m *Membership) Run(ctx context.Context, renewed func()) error {
 		switch {
 		case err == nil:
 			next, said, failures = m.renewal(), "", 0
-			renewed()
-			continue
+			if !confirming {
+				m.use(ctx, conn)
+			}
+			if m.held().Former != nil {
+				next = time.Now() // the hub waits to hear from the new key before it forgets the old one
+			}
 		case errors.As(err, &refused) && refused.refusal == wire.RefusedWaiting:
 			next = time.Now().Add(forPeople)
 		case errors.As(err, &refused):
@@ -131,7 +144,7 @@ func (m *Membership) Run(ctx context.Context, renewed func()) error {
 			failures++
 			next = time.Now().Add(min(longest, pause<<min(failures, 6)))
 		}
-		if err.Error() != said {
+		if err != nil && err.Error() != said {
 			said = err.Error()
 			m.config.Log.Warn("the hub does not admit this agent: the cluster is kept as it is", "cluster", m.config.Cluster, "err", err)
 		}
@@ -160,58 +173,173 @@ type refusedError struct {
 // Error returns the hub's words.
 func (e *refusedError) Error() string { return e.message }
 
-// ask asks the hub once, over a connection of its own, and keeps what it answers.
+func (m *Membership) held() key {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.key
+}
+
+func (m *Membership) hold(k key) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.key = k
+}
+
+// use connects with what the hub signed last, and waits a while until that is done.
+func (m *Membership) use(ctx context.Context, conn *natsconn.Conn) {
+	before, _ := conn.Connects()
+	conn.Reconnect()
+	deadline := time.NewTimer(askTimeout)
+	defer deadline.Stop()
+	for {
+		made, next := conn.Connects()
+		if made > before {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-deadline.C:
+			return
+		case <-next:
+		}
+	}
+}
+
+// ask asks the hub once to be admitted, and exchanges the key where that is begun or
+// due. What goes wrong in between is repeated the next time, with the same keys.
 func (m *Membership) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, askTimeout)
 	defer cancel()
-	m.mu.Lock()
-	k := m.key
-	m.mu.Unlock()
-	pair, err := nkeys.FromSeed(k.Seed)
+	if m.held().Next == nil {
+		due, err := m.renew(ctx)
+		if err != nil || !due {
+			return err
+		}
+		if err := m.prepare(ctx); err != nil {
+			m.config.Log.Warn("cannot keep a new key: the agent goes on with the one that it has", "err", err)
+			return nil
+		}
+	}
+	err := m.exchange(ctx)
+	if refused := new(refusedError); errors.As(err, &refused) {
+		m.config.Log.Warn("the hub does not take a new key for the old one: the agent goes on with the old one", "err", err)
+		k := m.held()
+		k.Next = nil
+		m.hold(k)
+		_, err = m.renew(ctx)
+	}
+	return err
+}
+
+// renew asks with the key that the agent has, and keeps what the hub answers. It
+// tells whether another key is due.
+func (m *Membership) renew(ctx context.Context) (due bool, err error) {
+	k := m.held()
+	confirming := k.Former != nil
+	answer, err := m.admit(ctx, k.Seed, nil, k.JWT)
+	refused := new(refusedError)
+	if errors.As(err, &refused) && refused.refusal == wire.RefusedKey && confirming {
+		answer, err = m.admit(ctx, k.Seed, k.Former, k.JWT) // the hub has lost what it knew of the exchange
+	} else {
+		k.Former = nil // the hub has heard from this key, or does not know either
+	}
 	if err != nil {
-		return fmt.Errorf("read the agent's key: %w", err)
-	}
-	public, err := pair.PublicKey()
-	if err != nil {
-		return fmt.Errorf("read the agent's key: %w", err)
-	}
-	request := wire.EnrolRequest{Version: wire.Version, Cluster: m.config.Cluster, Key: public, Nonce: rand.Text(), JWT: k.JWT}
-	sealed, err := wire.SealEnrolRequest(request, pair, m.token)
-	if err != nil {
-		return err
-	}
-	answered, err := m.send(ctx, sealed)
-	if err != nil {
-		return err
-	}
-	answer, err := wire.OpenEnrolAnswer(answered, request, m.config.HubKey)
-	if err != nil {
-		return err
-	}
-	if answer.Refusal != "" {
-		return &refusedError{answer.Refusal, answer.Message}
-	}
-	claims, err := jwt.DecodeUserClaims(answer.JWT)
-	if err != nil {
-		return fmt.Errorf("read what the hub signed: %w", err)
-	}
-	if claims.Subject != public {
-		return errors.New("the hub signed for another key than that of this agent")
+		return false, err
 	}
 	k.JWT = answer.JWT
-	m.mu.Lock()
-	m.key = k
-	m.mu.Unlock()
-	m.config.Log.Info("admitted by the hub", "cluster", m.config.Cluster, "until", time.Unix(claims.Expires, 0).UTC())
+	m.hold(k)
 	if err := m.keep.write(ctx, k); err != nil {
 		m.config.Log.Warn("cannot keep what the hub signed: the next start asks again", "err", err)
 	}
+	return !confirming && (answer.Exchange || time.Since(k.Made) > m.config.KeyLife), nil
+}
+
+// prepare makes the next key, and keeps it before anybody hears of it.
+func (m *Membership) prepare(ctx context.Context) error {
+	k := m.held()
+	var err error
+	if k.Next, err = newSeed(); err != nil {
+		return err
+	}
+	if err := m.keep.write(ctx, k); err != nil {
+		return err
+	}
+	m.hold(k)
 	return nil
+}
+
+// exchange asks for the next key to take the place of the one that the agent has. The
+// old one stays good until the hub hears from the new one alone.
+func (m *Membership) exchange(ctx context.Context) error {
+	k := m.held()
+	answer, err := m.admit(ctx, k.Next, k.Seed, k.JWT)
+	if err != nil {
+		return err
+	}
+	next := key{Cluster: k.Cluster, Seed: k.Next, JWT: answer.JWT, Made: time.Now(), Former: k.Seed}
+	if err := m.keep.write(ctx, next); err != nil {
+		return err // it would be lost with the agent
+	}
+	m.hold(next)
+	m.config.Log.Info("the agent's key was exchanged", "cluster", m.config.Cluster)
+	return nil
+}
+
+// admit sends one request by the key with a seed, and by the one that it takes the
+// place of where former is the seed of one. It returns the hub's answer, which admits
+// the key.
+func (m *Membership) admit(ctx context.Context, seed, former []byte, token string) (wire.EnrolAnswer, error) {
+	var none wire.EnrolAnswer
+	pair, err := nkeys.FromSeed(seed)
+	if err != nil {
+		return none, fmt.Errorf("read the agent's key: %w", err)
+	}
+	public, err := pair.PublicKey()
+	if err != nil {
+		return none, fmt.Errorf("read the agent's key: %w", err)
+	}
+	request := wire.EnrolRequest{Version: wire.Version, Cluster: m.config.Cluster, Key: public, Nonce: rand.Text(), JWT: token}
+	sealed, err := m.seal(request, pair, former)
+	if err != nil {
+		return none, err
+	}
+	answered, err := m.send(ctx, sealed)
+	if err != nil {
+		return none, err
+	}
+	answer, err := m.config.Pins.answer(ctx, answered, request)
+	if err != nil {
+		return none, err
+	}
+	if answer.Refusal != "" {
+		return none, &refusedError{answer.Refusal, answer.Message}
+	}
+	claims, err := jwt.DecodeUserClaims(answer.JWT)
+	if err != nil {
+		return none, fmt.Errorf("read what the hub signed: %w", err)
+	}
+	if claims.Subject != public {
+		return none, errors.New("the hub signed for another key than that of this agent")
+	}
+	m.config.Log.Info("admitted by the hub", "cluster", m.config.Cluster, "until", time.Unix(claims.Expires, 0).UTC())
+	return answer, nil
+}
+
+func (m *Membership) seal(request wire.EnrolRequest, pair nkeys.KeyPair, former []byte) ([]byte, error) {
+	if former == nil {
+		return wire.SealEnrolRequest(request, pair, m.token)
+	}
+	before, err := nkeys.FromSeed(former)
+	if err != nil {
+		return nil, fmt.Errorf("read the agent's key of before: %w", err)
+	}
+	return wire.SealEnrolExchange(request, pair, before)
 }
 
 func (m *Membership) send(ctx context.Context, sealed []byte) ([]byte, error) {
 	conn, err := natsconn.Dial(natsconn.Config{
-		URL: strings.Join(m.config.Hub, ","), Credentials: m.config.Door, CA: m.config.CA,
+		URL: strings.Join(m.config.Hub, ","), Credentials: m.config.Door, Authorities: m.config.Pins.CA,
 		InboxPrefix: wire.DoorInboxPrefix(m.config.Cluster), Name: "door of " + string(m.config.Cluster),
 		Log: slog.New(slog.DiscardHandler), // the agent's other connection tells of what both meet
 	})

@@ -1,6 +1,7 @@
 package fetch_test
 
 import (
+	"context"
 	"crypto/ed25519"
 	"log/slog"
 	"testing"
@@ -63,7 +64,16 @@ func dial(t testing.TB, c natsconn.Config) *natsconn.Conn {
 // fetcher is a new agent's, with a cache in a folder.
 func (b *bed) fetcher(dir string) *fetch.Fetcher {
 	b.t.Helper()
-	return fetch.New("eu-1", b.key.Public().(ed25519.PublicKey), b.agent, b.cache(dir), wire.Announcement{})
+	return fetch.New("eu-1", opener(b.key), b.agent, b.cache(dir), wire.Announcement{})
+}
+
+// opener obeys one key.
+func opener(key ed25519.PrivateKey) fetch.Opener {
+	trust := wire.NewTrust(key.Public().(ed25519.PublicKey))
+	return func(_ context.Context, sealed []byte, cluster fleet.ClusterName) (wire.Announcement, error) {
+		a, _, err := trust.Announcement(sealed, cluster)
+		return a, err
+	}
 }
 
 func (b *bed) cache(dir string) *fetch.Cache {

@@ -130,7 +130,7 @@ func TestAcceptWithFullFolder(t *testing.T) {
 	bed := newBed(t)
 	dir := t.TempDir()
 	cache := bed.cache(dir)
-	f := fetch.New("eu-1", bed.key.Public().(ed25519.PublicKey), bed.agent, cache, wire.Announcement{})
+	f := fetch.New("eu-1", opener(bed.key), bed.agent, cache, wire.Announcement{})
 	one, two := bed.app("shop", "one"), bed.app("shop", "two")
 	_, err := f.Accept(t.Context(), bed.seal(announcement(1, 1, bed.index(one))))
 	check(t, err)

@@ -2,7 +2,6 @@ package fetch
 
 import (
 	"context"
-	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"maps"
@@ -32,7 +31,7 @@ var ErrStale = errors.New("the announcement is older than the accepted one")
 // goroutines at once; everything else is.
 type Fetcher struct {
 	cluster fleet.ClusterName
-	key     ed25519.PublicKey
+	open    Opener
 	conn    *natsconn.Conn
 	cache   *Cache
 
@@ -41,10 +40,14 @@ type Fetcher struct {
 	refused  string
 }
 
+// Opener verifies a sealed announcement for a cluster. An error that is
+// [wire.ErrExchanged] comes with the announcement.
+type Opener func(ctx context.Context, sealed []byte, cluster fleet.ClusterName) (wire.Announcement, error)
+
 // New returns a fetcher that begins after an announcement that was accepted before;
 // the zero value where there was none.
-func New(cluster fleet.ClusterName, key ed25519.PublicKey, conn *natsconn.Conn, cache *Cache, accepted wire.Announcement) *Fetcher {
-	return &Fetcher{cluster: cluster, key: key, conn: conn, cache: cache, accepted: accepted}
+func New(cluster fleet.ClusterName, open Opener, conn *natsconn.Conn, cache *Cache, accepted wire.Announcement) *Fetcher {
+	return &Fetcher{cluster: cluster, open: open, conn: conn, cache: cache, accepted: accepted}
 }
 
 // Accepted returns the last announcement that was accepted, and why the newest was
@@ -72,12 +75,13 @@ func (f *Fetcher) Accept(ctx context.Context, sealed []byte) (Target, error) {
 }
 
 func (f *Fetcher) accept(ctx context.Context, sealed []byte) (Target, error) {
-	a, err := wire.Open(sealed, f.key, f.cluster)
-	if err != nil {
+	a, err := f.open(ctx, sealed, f.cluster)
+	accepted, _ := f.Accepted()
+	same := a.Epoch == accepted.Epoch && a.Sequence == accepted.Sequence && a.Index == accepted.Index
+	if err != nil && (!same || !errors.Is(err, wire.ErrExchanged)) { // what was accepted stays so, whoever signed it then
 		return Target{}, err
 	}
-	accepted, _ := f.Accepted()
-	if same := a.Epoch == accepted.Epoch && a.Sequence == accepted.Sequence && a.Index == accepted.Index; !same && !a.After(accepted.Epoch, accepted.Sequence) {
+	if !same && !a.After(accepted.Epoch, accepted.Sequence) {
 		return Target{}, fmt.Errorf("%w: it is %d.%d, accepted was %d.%d", ErrStale, a.Epoch, a.Sequence, accepted.Epoch, accepted.Sequence)
 	}
 	if err := f.read(ctx, []fleet.Digest{a.Index}); err != nil {

@@ -143,7 +143,7 @@ func TestAcceptFromCache(t *testing.T) {
 	cache := bed.cache(dir)
 	sealed, err := cache.Last()
 	check(t, err)
-	alone := fetch.New("eu-1", bed.key.Public().(ed25519.PublicKey), nil, cache, a)
+	alone := fetch.New("eu-1", opener(bed.key), nil, cache, a)
 	got, err := alone.Accept(t.Context(), sealed)
 	check(t, err)
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -157,7 +157,7 @@ func TestAcceptFromCache(t *testing.T) {
 
 	// The hub's announcements of before are refused by who remembers only the
 	// announcement, and not the content.
-	forgetful := fetch.New("eu-1", bed.key.Public().(ed25519.PublicKey), bed.agent, bed.cache(""), a)
+	forgetful := fetch.New("eu-1", opener(bed.key), bed.agent, bed.cache(""), a)
 	if _, err := forgetful.Accept(t.Context(), bed.seal(announcement(1, 0, a.Index))); !errors.Is(err, fetch.ErrStale) {
 		t.Errorf("an older one: %v", err)
 	}

@@ -65,6 +65,7 @@ func parse(args []string) (agent.Config, error) {
 	flags.StringVar(&c.Namespace, "namespace", agent.DefaultNamespace, "namespace where the agent keeps its inventory")
 	flags.StringVar(&c.Identity, "identity", "", "name of this agent among those of the cluster; default the host's name")
 	flags.StringVar(&c.Cache, "cache", "", "folder that keeps content for a start without the hub; default: memory only")
+	keyFlags(flags, &c)
 	flags.StringVar(&c.Listen, "listen", ":8081", "address of metrics and probes; empty: none")
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")

@@ -68,6 +68,7 @@ A cluster that was rebuilt has an agent with another key, which is refused until
 then: it could be anybody's. A revoked cluster comes back the same way.`,
 			done: "cluster %q may join again, with a new token\n",
 		}),
+		o.about(rotateCluster),
 	)
 	return cmd
 }
@@ -75,7 +76,12 @@ then: it could be anybody's. A revoked cluster comes back the same way.`,
 func (o *clustersCommand) list() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List the clusters that have joined",
-		Long: "List the clusters that have joined, with those that wait and those that were revoked.",
+		Long: `List the clusters that have joined, with those that wait and those that were
+revoked.
+
+OBEYS says whether a cluster's agent has heard of the newest keys of the hub, as
+its agent said last; see "navarch identity". AGENT KEY is since when the agent has
+the key that it has.`,
 		Example: `  # who has joined
   navarch clusters list --identity ./identity
 
@@ -90,7 +96,11 @@ func (o *clustersCommand) list() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return writeMembers(cmd.OutOrStdout(), members)
+			identity, err := existingIdentity(o.identity)
+			if err != nil {
+				return err
+			}
+			return writeMembers(cmd.OutOrStdout(), identity, members)
 		},
 	}
 }
@@ -153,10 +163,10 @@ func (o *clustersCommand) tell(cmd *cobra.Command, verb string, cluster fleet.Cl
 	return members, hub.call(cmd.Context(), http.MethodPost, "/api/v1/members", sealed, &members)
 }
 
-func writeMembers(out io.Writer, members map[fleet.ClusterName]enrol.Member) error {
+func writeMembers(out io.Writer, identity *enrol.Identity, members map[fleet.ClusterName]enrol.Member) error {
 	// What cannot be written, Flush tells of.
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(table, "CLUSTER\tSTATE\tJOINED\tGOOD UNTIL\tLABELS")
+	_, _ = fmt.Fprintln(table, "CLUSTER\tSTATE\tJOINED\tGOOD UNTIL\tAGENT KEY\tOBEYS\tLABELS")
 	for _, name := range slices.Sorted(maps.Keys(members)) {
 		m := members[name]
 		state := "member"
@@ -172,11 +182,12 @@ func writeMembers(out io.Writer, members map[fleet.ClusterName]enrol.Member) err
 		if !m.Expires.IsZero() && m.Revoked.IsZero() {
 			until = m.Expires.UTC().Format(time.DateOnly)
 		}
+		obeys, _ := identity.Pinned(m.Pins)
 		var labels []string
 		for _, key := range slices.Sorted(maps.Keys(m.Labels)) {
 			labels = append(labels, key+"="+m.Labels[key])
 		}
-		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", name, state, m.Joined.UTC().Format(time.DateOnly), until, cmp.Or(strings.Join(labels, ","), "-"))
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", name, state, m.Joined.UTC().Format(time.DateOnly), until, agentKey(m), obeys, cmp.Or(strings.Join(labels, ","), "-"))
 	}
 	return table.Flush()
 }

@@ -90,7 +90,7 @@ a repository, prints what has to be installed, and shows what the hub knows.`,
 	)
 	root.SetHelpCommandGroupID("other")
 	root.SetCompletionCommandGroupID("other")
-	root.AddCommand(newInit(), newCheck(), newRender(), newPlan(), newExplain(), newStatus(), newRelease(), newInstall(), newToken(), newClusters(), newNATS(), newVersion())
+	root.AddCommand(newInit(), newCheck(), newRender(), newPlan(), newExplain(), newStatus(), newRelease(), newInstall(), newToken(), newClusters(), newIdentity(), newNATS(), newVersion())
 	return root
 }
 

@@ -15,12 +15,14 @@ import (
 // agentSubscriptions is more than an agent ever has at once.
 const agentSubscriptions = 16
 
-// SigningKey returns the key that signs announcements.
-func (i *Identity) SigningKey() ed25519.PrivateKey { return i.signing }
+// SigningKey returns the key that signs announcements now.
+func (i *Identity) SigningKey() ed25519.PrivateKey { return i.ring().signing }
 
-// PublicKey returns the key that agents pin to verify announcements.
-func (i *Identity) PublicKey() ed25519.PublicKey {
-	return i.signing.Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
+// PublicKey returns the key that agents pin which are installed now.
+func (i *Identity) PublicKey() ed25519.PublicKey { return publicOf(i.ring().signing) }
+
+func publicOf(key ed25519.PrivateKey) ed25519.PublicKey {
+	return key.Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
 }
 
 // OperatorJWT returns what a NATS server trusts: the operator that signed the

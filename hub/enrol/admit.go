@@ -19,7 +19,7 @@ func (i *Identity) NewToken(invitation wire.Invitation) (wire.Token, error) {
 	if _, err := rand.Read(seed); err != nil {
 		return wire.Token{}, fmt.Errorf("make a token: %w", err)
 	}
-	return wire.NewToken(invitation, seed, i.signing)
+	return wire.NewToken(invitation, seed, i.ring().signing)
 }
 
 // doorPayload is more than any request for enrolment has.

@@ -23,9 +23,9 @@ const (
 	clockSkew  = 24 * time.Hour // how far behind an agent's clock may be
 )
 
-// CA returns the certificate that agents pin, as PEM.
+// CA returns the certificate that agents pin which are installed now, as PEM.
 func (i *Identity) CA() []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.ca.Raw})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: i.ring().ca.Raw})
 }
 
 // ServerTLS returns the configuration of a TLS server that proves to be hosts,
@@ -52,14 +52,15 @@ type minter struct {
 
 	mu      sync.Mutex
 	minted  *tls.Certificate
+	by      *ring // that it was minted with
 	replace time.Time
 }
 
 func (m *minter) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	now := m.now()
-	if m.minted != nil && now.Before(m.replace) {
+	now, by := m.now(), m.identity.ring()
+	if m.minted != nil && m.by == by && now.Before(m.replace) {
 		return m.minted, nil
 	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -79,18 +80,39 @@ func (m *minter) certificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 		}
 		template.DNSNames = append(template.DNSNames, host)
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, m.identity.ca, &key.PublicKey, m.identity.caKey)
+	der, err := x509.CreateCertificate(rand.Reader, template, by.ca, &key.PublicKey, by.caKey)
 	if err != nil {
 		return nil, fmt.Errorf("sign the server's certificate: %w", err)
 	}
-	m.minted = &tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
-	m.replace = now.Add(serverLife / 2)
+	m.minted = &tls.Certificate{Certificate: slices.Concat([][]byte{der}, by.crosses), PrivateKey: key}
+	m.by, m.replace = by, now.Add(serverLife/2)
 	return m.minted, nil
 }
 
-// selfSign returns the certificate of an authority that signs servers and nothing
-// below them.
-func selfSign(key *ecdsa.PrivateKey, now time.Time) ([]byte, error) {
+// newAuthority makes an authority and returns its certificate and its key, as PEM.
+func newAuthority(now time.Time) (certificate, key string, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", fmt.Errorf("make the key of the certificate authority: %w", err)
+	}
+	template, err := authorityTemplate(now)
+	if err != nil {
+		return "", "", err
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &private.PublicKey, private)
+	if err != nil {
+		return "", "", fmt.Errorf("sign the certificate authority: %w", err)
+	}
+	secret, err := x509.MarshalECPrivateKey(private)
+	if err != nil {
+		return "", "", fmt.Errorf("encode the key of the certificate authority: %w", err)
+	}
+	return toPEM("CERTIFICATE", der), toPEM("EC PRIVATE KEY", secret), nil
+}
+
+// authorityTemplate is a certificate of an authority that may vouch for the one that
+// comes after it. Who has its key can show any server anyway.
+func authorityTemplate(now time.Time) (*x509.Certificate, error) {
 	template, err := newTemplate("navarch", now, caLife)
 	if err != nil {
 		return nil, err
@@ -98,12 +120,30 @@ func selfSign(key *ecdsa.PrivateKey, now time.Time) ([]byte, error) {
 	template.KeyUsage = x509.KeyUsageCertSign
 	template.BasicConstraintsValid = true
 	template.IsCA = true
-	template.MaxPathLenZero = true
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	return template, nil
+}
+
+// vouch has an authority vouch for the one that comes after it: who trusts the old one
+// then trusts the servers of the new one, for as long as the old one is good.
+func vouch(old *x509.Certificate, oldKey *ecdsa.PrivateKey, next *x509.Certificate) (string, error) {
+	template, err := authorityTemplate(next.NotBefore)
 	if err != nil {
-		return nil, fmt.Errorf("sign the certificate authority: %w", err)
+		return "", err
 	}
-	return der, nil
+	template.Subject, template.SubjectKeyId = next.Subject, next.SubjectKeyId
+	template.NotBefore, template.NotAfter = next.NotBefore, next.NotAfter
+	if old.NotAfter.Before(template.NotAfter) {
+		template.NotAfter = old.NotAfter
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, old, next.PublicKey, oldKey)
+	if err != nil {
+		return "", fmt.Errorf("sign the new certificate authority with the old one: %w", err)
+	}
+	return toPEM("CERTIFICATE", der), nil
+}
+
+func toPEM(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
 }
 
 func newTemplate(name string, now time.Time, life time.Duration) (*x509.Certificate, error) {

@@ -18,6 +18,7 @@ const (
 	VerbApprove     = "approve"
 	VerbRevoke      = "revoke"
 	VerbAllowRejoin = "allow-rejoin"
+	VerbRotate      = "rotate"
 )
 
 // Command is what a person who holds the hub's identity tells the running hub about
@@ -38,6 +39,9 @@ const (
 // now, or that was heard before.
 var ErrCommand = errors.New("the command is not signed with this hub's identity, or not now (say --identity with the hub's folder, and check the clocks)")
 
+// ErrOldCommand is a command that is signed with a key of before an exchange.
+var ErrOldCommand = errors.New("the command is signed with a key that was exchanged since (say --identity with a copy of the hub's folder as it is now)")
+
 type signedCommand struct {
 	Command   []byte `json:"command"`
 	Signature []byte `json:"signature"`
@@ -49,7 +53,7 @@ func (i *Identity) SealCommand(verb string, cluster fleet.ClusterName, now time.
 	if err != nil {
 		return nil, fmt.Errorf("encode command %q: %w", verb, err)
 	}
-	return json.Marshal(signedCommand{Command: body, Signature: ed25519.Sign(i.signing, append([]byte(commandContext), body...))})
+	return json.Marshal(signedCommand{Command: body, Signature: ed25519.Sign(i.ring().signing, append([]byte(commandContext), body...))})
 }
 
 // Do does what a sealed command says, once, and returns the roll after it.
@@ -66,6 +70,8 @@ func (d *Desk) Do(sealed []byte, now time.Time) (Roll, error) {
 		err = d.change(func(r Roll) (Roll, error) { return r.Revoke(c.Cluster, now) })
 	case VerbAllowRejoin:
 		err = d.change(func(r Roll) (Roll, error) { return r.AllowRejoin(c.Cluster) })
+	case VerbRotate:
+		err = d.change(func(r Roll) (Roll, error) { return r.Rotate(c.Cluster, now) })
 	default:
 		err = fmt.Errorf("this hub does not know the command %q (update the older of the two)", c.Verb)
 	}
@@ -78,9 +84,16 @@ func (d *Desk) Do(sealed []byte, now time.Time) (Roll, error) {
 func (d *Desk) open(sealed []byte, now time.Time) (Command, error) {
 	var s signedCommand
 	var c Command
-	if json.Unmarshal(sealed, &s) != nil ||
-		!ed25519.Verify(d.config.Identity.PublicKey(), append([]byte(commandContext), s.Command...), s.Signature) ||
-		json.Unmarshal(s.Command, &c) != nil {
+	if json.Unmarshal(sealed, &s) != nil {
+		return c, ErrCommand
+	}
+	ring, signed := d.config.Identity.ring(), append([]byte(commandContext), s.Command...)
+	if !ed25519.Verify(publicOf(ring.signing), signed, s.Signature) || json.Unmarshal(s.Command, &c) != nil {
+		for _, key := range ring.earlierKeys() {
+			if ed25519.Verify(key, signed, s.Signature) {
+				return c, ErrOldCommand
+			}
+		}
 		return c, ErrCommand
 	}
 	if now.Sub(c.At).Abs() > commandLife {

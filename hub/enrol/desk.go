@@ -1,6 +1,7 @@
 package enrol
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -48,6 +49,8 @@ type Desk struct {
 	roll  Roll
 	asked map[fleet.ClusterName]*rate.Limiter
 	seen  map[string]time.Time // commands by their nonces
+
+	unwritten bool // something in roll that is not in the file, see Pinned
 }
 
 // OpenDesk reads the roll.
@@ -94,10 +97,11 @@ func (d *Desk) Answer(cluster fleet.ClusterName, sealed []byte, now time.Time) [
 	if !d.mayAsk(cluster, now) {
 		return nil
 	}
-	request, token, err := wire.OpenEnrolRequest(sealed, cluster, d.config.Identity.PublicKey())
+	request, token, err := wire.OpenEnrolRequest(sealed, cluster, d.config.Identity.TokenKeys(now)...)
 	answer := wire.EnrolAnswer{Version: wire.Version, Cluster: cluster, Nonce: request.Nonce}
 	if err == nil {
 		answer.JWT, err = d.admit(request, token, now)
+		answer.Exchange = err == nil && d.Roll().Members[cluster].Exchange
 	}
 	refused := new(RefusedError)
 	switch {
@@ -113,7 +117,7 @@ func (d *Desk) Answer(cluster fleet.ClusterName, sealed []byte, now time.Time) [
 	default:
 		answer.Refusal, answer.Message = wire.RefusedForm, err.Error()
 	}
-	body, err := wire.SealEnrolAnswer(answer, d.config.Identity.signing)
+	body, err := d.config.Identity.sealAnswer(answer)
 	if err != nil {
 		d.config.Log.Error("cannot answer", "cluster", cluster, "err", err)
 		return nil
@@ -136,7 +140,8 @@ func (d *Desk) mayAsk(cluster fleet.ClusterName, now time.Time) bool {
 func (d *Desk) admit(r wire.EnrolRequest, token *wire.Token, now time.Time) (jwt string, err error) {
 	expires := now.Add(d.config.Life)
 	changed := d.change(func(roll Roll) (Roll, error) {
-		q := Request{Cluster: r.Cluster, Key: r.Key, Token: token, Known: d.config.Identity.signedBefore(r.JWT, r.Cluster, r.Key)}
+		q := Request{Cluster: r.Cluster, Key: r.Key, Token: token, Former: r.Former}
+		q.Known = d.config.Identity.signedBefore(r.JWT, r.Cluster, cmp.Or(r.Former, r.Key))
 		if roll, err = roll.Tidy(now).Enrol(q, now); err != nil {
 			return roll, nil //nolint:nilerr // also who waits is kept; err is returned below
 		}
@@ -160,7 +165,7 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 		err = writeRoll(d.config.File, after)
 	}
 	if err == nil {
-		d.roll = after
+		d.roll, d.unwritten = after, false
 	}
 	d.mu.Unlock()
 	if err != nil {

@@ -2,11 +2,8 @@ package enrol
 
 import (
 	"bytes"
-	"crypto/ecdsa"
 	"crypto/ed25519"
-	"crypto/elliptic"
 	"crypto/rand"
-	"crypto/x509"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -15,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nkeys"
@@ -24,15 +22,16 @@ import (
 // either there or not.
 const FileName = "identity.json"
 
-// Identity is every key of a hub.
+// Identity is every key of a hub. It is for any number of goroutines.
 type Identity struct {
 	operator natsKey // signs the accounts
 	fleet    natsKey // the account of the hub, which keeps the streams
 	agents   natsKey // the account of the agents
 	system   natsKey // the account that NATS itself needs
-	signing  ed25519.PrivateKey
-	ca       *x509.Certificate
-	caKey    *ecdsa.PrivateKey
+
+	file    string
+	read    atomic.Pointer[[]byte] // the file as it was read last
+	current atomic.Pointer[ring]   // see Refresh
 }
 
 // natsKey is a key with its public half at hand.
@@ -68,37 +67,50 @@ type stored struct {
 	Announcements []byte `json:"announcements"` // seed of the ed25519 key
 	CA            string `json:"ca"`            // PEM
 	CAKey         string `json:"caKey"`         // PEM
+	exchanges
 }
 
 const storedVersion = 1
 
 func load(file string) (*Identity, error) {
-	const hint = "put back a copy of the file; with another identity every agent has to be installed again"
-	stat, err := os.Stat(file)
+	s, content, err := readStored(file)
 	if err != nil {
-		return nil, fmt.Errorf("open identity: %w", err)
-	}
-	if mode := stat.Mode().Perm(); mode&0o007 != 0 {
-		return nil, fmt.Errorf("identity %q has mode %04o: everybody on this machine can use its keys (chmod 600 it)", file, mode)
-	}
-	content, err := os.ReadFile(file)
-	if err != nil {
-		return nil, fmt.Errorf("read identity: %w (the hub's user must own it)", err)
-	}
-	var s stored
-	decoder := json.NewDecoder(bytes.NewReader(content))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&s); err != nil {
-		return nil, fmt.Errorf("identity %q is damaged: %w (%s)", file, err, hint)
-	}
-	if s.Version != storedVersion {
-		return nil, fmt.Errorf("identity %q has version %d, this hub knows %d (run the hub that wrote it)", file, s.Version, storedVersion)
+		return nil, err
 	}
 	i, err := s.identity()
 	if err != nil {
-		return nil, fmt.Errorf("identity %q is damaged: %w (%s)", file, err, hint)
+		return nil, damaged(file, err)
 	}
+	i.file = file
+	i.read.Store(&content)
 	return i, nil
+}
+
+func damaged(file string, err error) error {
+	return fmt.Errorf("identity %q is damaged: %w (put back a copy of the file; with another identity every agent has to be installed again)", file, err)
+}
+
+// readStored reads the file of an identity.
+func readStored(file string) (s stored, content []byte, err error) {
+	stat, err := os.Stat(file)
+	if err != nil {
+		return s, nil, fmt.Errorf("open identity: %w", err)
+	}
+	if mode := stat.Mode().Perm(); mode&0o007 != 0 {
+		return s, nil, fmt.Errorf("identity %q has mode %04o: everybody on this machine can use its keys (chmod 600 it)", file, mode)
+	}
+	if content, err = os.ReadFile(file); err != nil {
+		return s, nil, fmt.Errorf("read identity: %w (the hub's user must own it)", err)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&s); err != nil {
+		return s, nil, damaged(file, err)
+	}
+	if s.Version != storedVersion {
+		return s, nil, fmt.Errorf("identity %q has version %d, this hub knows %d (run the hub that wrote it)", file, s.Version, storedVersion)
+	}
+	return s, content, nil
 }
 
 // identity checks every key.
@@ -120,27 +132,11 @@ func (s stored) identity() (*Identity, error) {
 			return nil, fmt.Errorf("key %q: %w", seed.name, err)
 		}
 	}
-	if len(s.Announcements) != ed25519.SeedSize {
-		return nil, fmt.Errorf("key %q has %d bytes: want %d", "announcements", len(s.Announcements), ed25519.SeedSize)
-	}
-	i.signing = ed25519.NewKeyFromSeed(s.Announcements)
-	certificate, err := fromPEM(s.CA, "CERTIFICATE")
+	r, err := s.ring()
 	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", "ca", err)
+		return nil, err
 	}
-	if i.ca, err = x509.ParseCertificate(certificate); err != nil {
-		return nil, fmt.Errorf("key %q: %w", "ca", err)
-	}
-	key, err := fromPEM(s.CAKey, "EC PRIVATE KEY")
-	if err != nil {
-		return nil, fmt.Errorf("key %q: %w", "caKey", err)
-	}
-	if i.caKey, err = x509.ParseECPrivateKey(key); err != nil {
-		return nil, fmt.Errorf("key %q: %w", "caKey", err)
-	}
-	if !i.caKey.PublicKey.Equal(i.ca.PublicKey) {
-		return nil, errors.New("the certificate in \"ca\" does not belong to \"caKey\"")
-	}
+	i.current.Store(r)
 	return i, nil
 }
 
@@ -203,12 +199,17 @@ func create(dir, file string) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	temp, err := os.CreateTemp(dir, ".identity-*") // with mode 0600
+	return place(file, append(content, '\n'))
+}
+
+// place writes a file whole or not at all, and leaves one that is there.
+func place(file string, content []byte) error {
+	temp, err := os.CreateTemp(filepath.Dir(file), ".identity-*") // with mode 0600
 	if err != nil {
 		return err
 	}
 	defer os.Remove(temp.Name()) //nolint:errcheck // it was renamed, or it stays and is not read
-	_, err = temp.Write(append(content, '\n'))
+	_, err = temp.Write(content)
 	if err := errors.Join(err, temp.Sync(), temp.Close()); err != nil {
 		return err
 	}
@@ -218,7 +219,7 @@ func create(dir, file string) error {
 			return err
 		}
 	}
-	folder, err := os.Open(dir)
+	folder, err := os.Open(filepath.Dir(file))
 	if err != nil {
 		return err
 	}
@@ -250,19 +251,7 @@ func generate(now time.Time) (stored, error) {
 	if _, err := rand.Read(s.Announcements); err != nil {
 		return stored{}, fmt.Errorf("make the key that signs announcements: %w", err)
 	}
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return stored{}, fmt.Errorf("make the key of the certificate authority: %w", err)
-	}
-	certificate, err := selfSign(key, now)
-	if err != nil {
-		return stored{}, err
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		return stored{}, fmt.Errorf("encode the key of the certificate authority: %w", err)
-	}
-	s.CA = string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: certificate}))
-	s.CAKey = string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
-	return s, nil
+	var err error
+	s.CA, s.CAKey, err = newAuthority(now)
+	return s, err
 }

@@ -28,6 +28,11 @@ type Member struct {
 	Revoked time.Time         `json:"revoked,omitzero"`  // zero: it is not
 	Rejoin  bool              `json:"rejoin,omitempty"`  // another key may take its place, once
 	Labels  map[string]string `json:"labels,omitempty"`  // of the token that it joined with
+
+	Since    time.Time `json:"since,omitzero"`     // of Key, where it was exchanged; zero: since Joined
+	Next     string    `json:"next,omitempty"`     // takes the place of Key as soon as it is heard from
+	Exchange bool      `json:"exchange,omitempty"` // a person wants another key
+	Pins     wire.Pins `json:"pins,omitzero"`      // as its agent said last; zero: nothing yet
 }
 
 // Use is what became of a token.
@@ -41,7 +46,8 @@ type Request struct {
 	Cluster fleet.ClusterName
 	Key     string
 	Token   *wire.Token // nil: none
-	Known   bool        // the sender has a JWT of this hub for this cluster and key, expired or not
+	Former  string      // the key that Key is to take the place of; empty: none
+	Known   bool        // the sender has a JWT of this hub for this cluster and key, or Former, expired or not
 }
 
 // RefusedError is why an agent is not admitted. Its message is for the people who
@@ -67,6 +73,10 @@ func refuse(r wire.Refusal, format string, args ...any) *RefusedError {
 func (r Roll) Enrol(q Request, now time.Time) (Roll, error) {
 	m, member := r.Members[q.Cluster]
 	switch {
+	case q.Former != "":
+		return r.exchange(q, now)
+	case member && m.Next == q.Key && m.Revoked.IsZero():
+		return r.move(q.Cluster, now), m.mayEnter(q.Cluster)
 	case member && m.Key == q.Key && m.Revoked.IsZero():
 		return r, m.mayEnter(q.Cluster)
 	case !member && q.Known: // the roll was lost, the member was not
@@ -91,8 +101,7 @@ func (r Roll) Enrol(q Request, now time.Time) (Roll, error) {
 	next := Member{Key: q.Key, Joined: now, Waiting: q.Token.Approve, Labels: q.Token.Labels}
 	after := r.with(q.Cluster, next)
 	if member {
-		after.Revoked = maps.Clone(after.Revoked)
-		setOn(&after.Revoked, m.Key, now)
+		after = after.shut(now, m.Key, m.Next)
 	}
 	after.Used = maps.Clone(after.Used)
 	setOn(&after.Used, q.Token.ID(), Use{Key: q.Key, Until: q.Token.Expires})
@@ -164,11 +173,9 @@ func (r Roll) Revoke(cluster fleet.ClusterName, now time.Time) (Roll, error) {
 	if !ok {
 		return r, unknown(cluster)
 	}
-	m.Revoked, m.Rejoin, m.Waiting = now, false, false
-	after := r.with(cluster, m)
-	after.Revoked = maps.Clone(after.Revoked)
-	setOn(&after.Revoked, m.Key, now)
-	return after, nil
+	next := m.Next
+	m.Revoked, m.Rejoin, m.Waiting, m.Next, m.Exchange = now, false, false, "", false
+	return r.with(cluster, m).shut(now, m.Key, next), nil
 }
 
 // AllowRejoin lets another key take the place of a member's, once, with a token: the

@@ -43,6 +43,7 @@ type Config struct {
 	Credentials []byte        // content of a NATS credentials file
 	Current     Current       // credentials that change, instead of Credentials
 	CA          []byte        // PEM of the authority to trust; default those of the system
+	Authorities func() []byte // instead of CA, where that changes with time: asked at every attempt to connect
 	InboxPrefix string        // where answers go; default "_INBOX"
 	Name        string        // for people who look at the server's connections
 	Refresh     time.Duration // how often [Conn.Desired] looks, give or take half; default 5 minutes

@@ -24,7 +24,7 @@ import (
 // looks names up itself, which a site behind a proxy cannot, and it knows no proxies.
 type dialer struct {
 	urls  map[string]*url.URL // by "host:port", which is all that the client says
-	roots *x509.CertPool      // nil: those of the system
+	roots func() (*x509.CertPool, error)
 	proxy proxy
 }
 
@@ -36,7 +36,7 @@ const (
 // newDialer returns the dialer for some URLs with commas between, and the same
 // servers as the client knows them.
 func newDialer(c Config) (*dialer, []string, error) {
-	d := &dialer{urls: map[string]*url.URL{}}
+	d := &dialer{urls: map[string]*url.URL{}, roots: c.roots}
 	var servers []string
 	for raw := range strings.SplitSeq(c.URL, ",") {
 		u, err := wire.ParseURL(strings.TrimSpace(raw))
@@ -52,13 +52,10 @@ func newDialer(c Config) (*dialer, []string, error) {
 		d.urls[u.Host] = u
 		servers = append(servers, "nats://"+u.Host)
 	}
-	if len(c.CA) > 0 {
-		d.roots = x509.NewCertPool()
-		if !d.roots.AppendCertsFromPEM(c.CA) {
-			return nil, nil, errors.New("read the certificate authority: there is no certificate in it (want PEM)")
-		}
+	_, err := c.roots()
+	if err != nil {
+		return nil, nil, err
 	}
-	var err error
 	d.proxy, err = proxyFromEnvironment()
 	return d, servers, err
 }
@@ -108,7 +105,11 @@ func (d *dialer) dial(ctx context.Context, u *url.URL) (net.Conn, error) {
 
 // secure has the other end of a connection prove that it is a host.
 func (d *dialer) secure(ctx context.Context, conn net.Conn, host string) (*tls.Conn, error) {
-	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: d.roots})
+	roots, err := d.roots()
+	if err != nil {
+		return nil, err
+	}
+	secured := tls.Client(conn, &tls.Config{MinVersion: tls.VersionTLS12, ServerName: host, RootCAs: roots})
 	if err := secured.HandshakeContext(ctx); err != nil {
 		return nil, fmt.Errorf("begin with TLS: %w", err)
 	}

@@ -1,0 +1,136 @@
+package hub
+
+import (
+	"context"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/wire"
+)
+
+// sealed is what a cluster finds, as it travels.
+func (b *bed) sealed(cluster fleet.ClusterName) []byte {
+	b.t.Helper()
+	kept, err := b.conn.KeptAnnouncements(b.t.Context())
+	check(b.t, err)
+	return kept[cluster]
+}
+
+// follows waits until a cluster is told by the identity's newest key, which an agent
+// that trusts an older one can follow, and returns the announcement.
+func (b *bed) follows(cluster fleet.ClusterName, trust wire.Trust) wire.Announcement {
+	b.t.Helper()
+	var a wire.Announcement
+	b.until("the newest key", func() bool {
+		opened, after, err := trust.Announcement(b.sealed(cluster), cluster)
+		a = opened
+		return err == nil && after.Key().Equal(b.identity.PublicKey())
+	})
+	return a
+}
+
+// TestRotation: however often the signing key is exchanged, every cluster is told by
+// the newest, what it is told to run stays the same to the byte, and nothing is held
+// or pruned by it. The hub takes it in while it runs, and when it starts.
+func TestRotation(t *testing.T) {
+	for name, running := range map[string]bool{"while the hub runs": true, "while the hub is away": false} {
+		t.Run(name, func(t *testing.T) {
+			b := newBed(t, repository("shop"))
+			first := wire.NewTrust(b.identity.PublicKey())
+			stop := b.start()
+			before := map[fleet.ClusterName]wire.Announcement{"eu-1": b.apps("eu-1", "shop"), "us-1": b.apps("us-1", "shop")}
+			if !running {
+				stop()
+			}
+			for range 2 {
+				_, err := enrol.Exchange(b.identityDir, enrol.SigningKey, time.Now())
+				check(t, err)
+			}
+			if running {
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				go func() { _ = followIdentity(ctx, b.identity, b.deployer) }()
+			} else {
+				var err error
+				b.identity, err = enrol.Open(b.identityDir)
+				check(t, err)
+				b.start()
+			}
+			b.until("the exchange to be taken in", func() bool { return !b.identity.PublicKey().Equal(first.Key()) })
+			for cluster, was := range before {
+				now := b.follows(cluster, first)
+				if now.Index != was.Index || now.Revision != was.Revision || now.Epoch != was.Epoch || now.Sequence <= was.Sequence {
+					t.Errorf("%s was told %+v, and %+v before", cluster, now, was)
+				}
+			}
+			// What comes next goes its way.
+			b.key = b.identity.SigningKey()
+			b.push("second", repository("shop", "blog"))
+			b.apps("eu-1", "blog", "shop")
+		})
+	}
+}
+
+// TestRotationKeepsTombstones: a hub that starts with another key than it announced by
+// still knows what it announced, and tells agents what to remove.
+func TestRotationKeepsTombstones(t *testing.T) {
+	b := newBed(t, repository("shop", "blog"))
+	stop := b.start()
+	b.apps("eu-1", "blog", "shop")
+	stop()
+	_, err := enrol.Exchange(b.identityDir, enrol.SigningKey, time.Now())
+	check(t, err)
+	b.identity, err = enrol.Open(b.identityDir)
+	check(t, err)
+	b.key = b.identity.SigningKey()
+	b.push("second\n\nNavarch-Allow-Deletions: yes", without("blog"))
+	b.start()
+	b.until("the tombstone", func() bool {
+		_, err := wire.Open(b.sealed("eu-1"), b.identity.PublicKey(), "eu-1")
+		if err != nil {
+			return false
+		}
+		_, desired := b.told("eu-1")
+		return len(desired.Apps) == 1 && len(desired.Tombstones) == 1 && desired.Tombstones[0].App == "blog"
+	})
+}
+
+// TestRotationTells: an exchange is told at once also by a hub that cannot read its
+// repository, and a second start has nothing to tell any more.
+func TestRotationTells(t *testing.T) {
+	b := newBed(t, repository("shop"))
+	first := wire.NewTrust(b.identity.PublicKey())
+	stop := b.start()
+	b.apps("eu-1", "shop")
+	stop()
+	_, err := enrol.Exchange(b.identityDir, enrol.SigningKey, time.Now())
+	check(t, err)
+	b.identity, err = enrol.Open(b.identityDir)
+	check(t, err)
+	working := b.repo.URL
+	b.repo.URL, b.repo.Dir = working+"-that-is-away", filepath.Join(t.TempDir(), "repository")
+	stop = b.start()
+	told := b.follows("eu-1", first)
+	stop()
+	b.repo.URL, b.repo.Dir, b.key = working, filepath.Join(t.TempDir(), "repository"), b.identity.SigningKey()
+	b.start()
+	b.until("the commit to be handled", func() bool { return b.board.Snapshot(time.Now()).Announced != nil })
+	if now, _ := b.told("eu-1"); now != told {
+		t.Errorf("told once more: %+v after %+v", now, told)
+	}
+}
+
+// TestFollowIdentityEnds: it returns when its context ends.
+func TestFollowIdentityEnds(t *testing.T) {
+	b := newBed(t, repository("shop"))
+	b.start()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _ = followIdentity(ctx, b.identity, b.deployer) })
+	cancel()
+	group.Wait()
+}
