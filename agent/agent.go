@@ -38,6 +38,7 @@ type Config struct {
 	CA          []byte            // PEM that the hub's certificate is checked against; default the system's
 	REST        *rest.Config      // of the cluster
 	Namespace   string            // default DefaultNamespace
+	Namespaces  []string          // the only ones that it has rights in, beside its own; none: the whole cluster
 	Cache       string            // folder for content; empty: memory only
 	Listen      string            // address of metrics and probes; empty: none
 	Identity    string            // of this agent among those of the cluster; default the host's name
@@ -180,7 +181,7 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := observe.WatchCluster(ctx, c.REST, c.Log)
+	cluster, err := observe.WatchCluster(ctx, c.REST, c.Log, c.Namespaces...)
 	if err != nil {
 		return nil, err
 	}
@@ -192,11 +193,11 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := observe.NewWatcher(ctx, observe.WatcherConfig{REST: c.REST, Label: apply.LabelApp, Owned: apply.Owned, Log: c.Log})
+	watcher, err := observe.NewWatcher(ctx, observe.WatcherConfig{REST: c.REST, Namespaces: c.Namespaces, Label: apply.LabelApp, Owned: apply.Owned, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
-	return &hands{client: client, inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
+	return &hands{client: client.Within(c.Namespaces), inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
 }
 
 // again tells everything once more after every connection: the hub may have lost it.

@@ -101,7 +101,7 @@ func (d *door) manifest(token wire.Token) ([]byte, error) {
 	}
 	return manifests.Agent(manifests.AgentConfig{
 		Cluster: string(token.Cluster), Hub: d.urls, HubKey: d.identity.PublicKey(), CA: d.ca,
-		Token: token.String(), Door: credentials, Image: d.image,
+		Token: token.String(), Door: credentials, Image: d.image, Namespaces: token.Namespaces,
 	})
 }
 

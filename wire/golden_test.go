@@ -52,6 +52,10 @@ var messages = map[string]any{
 	"enrol-admitted": wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", JWT: "ey"},
 	"enrol-refused":  wire.EnrolAnswer{Version: 1, Cluster: "eu-1", Nonce: "n", Refusal: wire.RefusedKey, Message: "a hint"},
 	"heartbeat":      heartbeat(),
+	"heartbeat-namespaces": wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
+		Facts: wire.Facts{Kubernetes: "v1.36.3", Namespaces: []string{"blog", "shop"}, Pods: map[string]int{"Running": 2}},
+	},
 	"heartbeat-first": wire.Heartbeat{
 		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
 		Refused: "the announcement is not signed by the hub's key",

@@ -1,0 +1,71 @@
+package manifests
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// clusterAdmin is the object that gives the agent its whole cluster.
+const clusterAdmin = "ClusterRoleBinding"
+
+// limit takes the rights in the whole cluster off the objects of an agent, and lets it
+// into its namespaces instead.
+func (c AgentConfig) limit(b *base) error {
+	if len(c.Namespaces) == 0 {
+		return nil
+	}
+	granted, err := c.rights()
+	if err != nil {
+		return err
+	}
+	at := slices.Index(*b, b.find(clusterAdmin, "navarch-agent"))
+	if at < 0 {
+		return fmt.Errorf("the base has no %s of the agent", clusterAdmin)
+	}
+	*b = slices.Replace(*b, at, at+1, granted...)
+	return nil
+}
+
+// rights returns what lets the agent into each of its namespaces.
+func (c AgentConfig) rights() (base, error) {
+	var all base
+	for _, namespace := range c.Namespaces {
+		if namespace == cmp.Or(c.Namespace, DefaultNamespace) {
+			return nil, fmt.Errorf("namespace %q is the agent's own: it keeps its key there, and apps have no business in it", namespace)
+		}
+		one, err := readBase("namespace")
+		if err != nil {
+			return nil, err
+		}
+		for _, object := range one {
+			at(object, "metadata.namespace").SetString(namespace)
+			if account := at(object, "subjects.0.namespace"); account != nil && c.Namespace != "" {
+				account.SetString(c.Namespace)
+			}
+		}
+		all = append(all, one...)
+	}
+	return all, nil
+}
+
+// Image is where an image is found. A digest, where there is one, says which bytes it
+// has; the tag beside it is then for people.
+type image struct {
+	Name    string `yaml:"name"`
+	NewName string `yaml:"newName"`
+	NewTag  string `yaml:"newTag,omitempty"`
+	Digest  string `yaml:"digest,omitempty"`
+}
+
+// cutImage splits the address of an image into what kustomize calls its parts. A colon
+// before a slash is that of a port.
+func cutImage(address string) (parts image, ok bool) {
+	name, digest, _ := strings.Cut(address, "@")
+	tag := ""
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && !strings.Contains(name[i:], "/") {
+		name, tag = name[:i], name[i+1:]
+	}
+	return image{NewName: name, NewTag: tag, Digest: digest}, name != "" && (tag != "" || digest != "")
+}
