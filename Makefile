@@ -44,6 +44,11 @@ build: ## build navarch, navarch-hub, navarch-agent and the demo into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-agent ./cmd/agent
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-demo ./e2e/demo
 
+.PHONY: images
+images: ## build the images for amd64 and arm64 into out/images, without Docker (PUSH=registry.example.com/navarch: and push them)
+	@go run ./cmd/images --version '$(VERSION)' --revision "$$(git rev-parse HEAD)" --time "$$(git log -1 --format=%ct)" \
+		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(PUSH),--push $(PUSH))
+
 .PHONY: check
 check: lint $(GOTESTSUM) ## pass everything that needs no cluster
 	@$(GOTESTSUM) --format pkgname-and-test-fails -- -short ./...

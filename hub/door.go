@@ -42,6 +42,9 @@ func newDoor(c Config, identity *enrol.Identity, desk *enrol.Desk, server *broke
 		identity: identity, desk: desk, urls: c.Join.URLs, ca: identity.CA(), limit: rate.NewLimiter(doorEvery, doorBurst), log: c.Log,
 		image: cmp.Or(c.Join.Image, manifests.AgentImage(c.Version)),
 	}
+	if !manifests.Pinned(d.image) {
+		c.Log.Info("install manifests name the agent's image by its tag: this build knows no digest of it", "image", d.image)
+	}
 	if server == nil {
 		d.ca = c.NATS.CA
 	}

@@ -30,14 +30,6 @@ type AgentConfig struct {
 	Namespaces []string
 }
 
-// AgentImage returns the image of an agent of a version.
-func AgentImage(version string) string {
-	if version == "" || version == "dev" {
-		version = "latest"
-	}
-	return "ghcr.io/navarch/navarch-agent:" + version
-}
-
 // Agent returns the manifest of one cluster's agent. It holds a token.
 func Agent(c AgentConfig) ([]byte, error) {
 	content, err := c.Files()
@@ -91,7 +83,7 @@ func AgentBase(c AgentConfig) (map[string][]byte, error) {
 		}
 	}
 	if parts, ok := cutImage(c.Image); ok {
-		parts.Name = "ghcr.io/navarch/navarch-agent"
+		parts.Name = "ghcr.io/navarch/navarch-agent" // as the base has it
 		kustomization.Images = []image{parts}
 	}
 	all["kustomization.yaml"], err = yaml.Marshal(kustomization)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 )
 
 // clusterAdmin is the object that gives the agent its whole cluster.
@@ -48,24 +47,4 @@ func (c AgentConfig) rights() (base, error) {
 		all = append(all, one...)
 	}
 	return all, nil
-}
-
-// Image is where an image is found. A digest, where there is one, says which bytes it
-// has; the tag beside it is then for people.
-type image struct {
-	Name    string `yaml:"name"`
-	NewName string `yaml:"newName"`
-	NewTag  string `yaml:"newTag,omitempty"`
-	Digest  string `yaml:"digest,omitempty"`
-}
-
-// cutImage splits the address of an image into what kustomize calls its parts. A colon
-// before a slash is that of a port.
-func cutImage(address string) (parts image, ok bool) {
-	name, digest, _ := strings.Cut(address, "@")
-	tag := ""
-	if i := strings.LastIndexByte(name, ':'); i >= 0 && !strings.Contains(name[i:], "/") {
-		name, tag = name[:i], name[i+1:]
-	}
-	return image{NewName: name, NewTag: tag, Digest: digest}, name != "" && (tag != "" || digest != "")
 }

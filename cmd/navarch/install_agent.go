@@ -55,7 +55,7 @@ The name of the cluster is the one that it has in the fleet repository.`,
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own; default the hub's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token in it is good")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
+	flags.StringVar(&o.image, "image", manifests.AgentImage(builtVersion()), "image of the agent")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
 	o.rights.flags(flags)
 	return cmd
@@ -74,6 +74,7 @@ func (o installAgent) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	tellOfTag(cmd, o.image)
 	_, err = cmd.OutOrStdout().Write(manifest)
 	return err
 }

@@ -58,7 +58,7 @@ Agents reach the hub under the names given with --host.`,
 	flags.StringVar(&o.webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks; none: the hub polls")
 	flags.StringArrayVar(&o.hosts, "host", nil, "name or address under which agents reach the hub; may be repeated (required)")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub, made when it is empty (required without --systemd)")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-hub:"+imageTag(), "image of the hub")
+	flags.StringVar(&o.image, "image", manifests.HubImage(builtVersion()), "image of the hub")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the hub")
 	flags.BoolVar(&o.systemd, "systemd", false, "print a systemd unit instead of a manifest")
 	return cmd
@@ -85,6 +85,7 @@ func (o installHub) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	tellOfTag(cmd, o.image)
 	_, err = cmd.OutOrStdout().Write(manifest)
 	return err
 }

@@ -84,7 +84,7 @@ from the hub. Where the cluster does not reach the hub's dashboard, --out and
 	flags.StringVar(&o.kustomize, "kustomize", "", "write a kustomize base into this folder, which must be empty")
 	flags.StringArrayVar(&o.hubs, "nats", nil, "URL under which the cluster reaches the hub's NATS, for --out and --kustomize; may be repeated")
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own, for --out and --kustomize; default the hub's")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent, for --out and --kustomize")
+	flags.StringVar(&o.image, "image", manifests.AgentImage(builtVersion()), "image of the agent, for --out and --kustomize")
 	return cmd
 }
 
@@ -111,6 +111,9 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 	config, err := o.config(cmd, wire.Invitation{
 		Expires: time.Now().Add(o.ttl), Approve: o.approve == "manual", Labels: o.labels,
 	})
+	if err == nil && inFiles {
+		tellOfTag(cmd, o.image)
+	}
 	switch {
 	case err != nil:
 		return err
