@@ -269,7 +269,11 @@ func TestProgramsKnowTheirFlags(t *testing.T) {
 		"agent": {podTemplate(t, agentConfig()).Spec.Containers[0].Args},
 		"hub":   {command},
 	}
-	for _, object := range split(t, hub) {
+	own, err := manifests.Hub(ownServers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range append(split(t, hub), split(t, own)...) {
 		if set, ok := typed(t, object).(*appsv1.StatefulSet); ok {
 			if err := yaml.UnmarshalStrict(object, set); err != nil {
 				t.Fatal(err)
