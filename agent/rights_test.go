@@ -225,6 +225,31 @@ func rules(t *testing.T, clients *kubernetes.Clientset, namespace string) []stri
 	return all
 }
 
+// TestCVE202644938: where a commit could change the labels of its namespace, it could
+// lift what they say of pods. An agent that is let into namespaces cannot.
+func TestCVE202644938(t *testing.T) {
+	b := newBed(t)
+	own := b.namespace + "-own"
+	config := b.install(own, b.namespace)
+	acting, err := client.New(config, client.Options{})
+	check(t, err)
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: b.namespace}}
+	lift := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"pod-security.kubernetes.io/enforce":"privileged"}}}`))
+	if err := acting.Patch(t.Context(), namespace, lift); !apierrors.IsForbidden(err) {
+		t.Errorf("the agent's ServiceAccount may label a namespace: %v", err)
+	}
+	b.agentAs(config, own, b.namespace)
+	lifts := b.app("lifts", "apiVersion: v1\nkind: Namespace\nmetadata: {name: NS, labels: {pod-security.kubernetes.io/enforce: privileged}}\n---\n")
+	b.announce(lifts)
+	b.reported("lifts", "stalled", func(r wire.Report) bool {
+		return slices.ContainsFunc(r.Conditions, func(c wire.Condition) bool { return c.Type == wire.Stalled && c.Status == "True" })
+	})
+	check(t, b.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace))
+	if got := namespace.Labels["pod-security.kubernetes.io/enforce"]; got != "" {
+		t.Errorf("the namespace enforces %q", got)
+	}
+}
+
 // TestPodsAreRestricted has a namespace that enforces the Pod Security Standard
 // "restricted" admit the pods of every manifest, and nothing less careful.
 func TestPodsAreRestricted(t *testing.T) {

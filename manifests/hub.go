@@ -19,6 +19,7 @@ type HubConfig struct {
 	Hosts         []string // names and addresses under which agents reach the hub
 	Identity      map[string][]byte
 	Image         string
+	AgentImage    string // in the install manifests that the hub gives; empty: that of its own build
 	Namespace     string
 	// WebSocket has agents reach NATS over WebSocket on port 443 too.
 	WebSocket bool
@@ -120,6 +121,9 @@ func (c HubConfig) args() ([]string, error) {
 	}
 	if len(c.Hosts) > 0 {
 		args = append(args, "--hosts="+strings.Join(c.Hosts, ","))
+	}
+	if c.AgentImage != "" {
+		args = append(args, "--agent-image="+c.AgentImage)
 	}
 	more, err := c.natsArgs()
 	return append(args, more...), err

@@ -55,6 +55,7 @@ func hubConfig() manifests.HubConfig {
 		Hosts:         []string{"hub.example.com", "10.0.0.7"},
 		Identity:      map[string][]byte{"signing.key": []byte("-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"), "raw": {0xff, 0x00}},
 		Image:         "registry.example.com/navarch-hub:1.2.3",
+		AgentImage:    "registry.example.com/navarch-agent:1.2.3",
 		Namespace:     "fleet",
 	}
 }

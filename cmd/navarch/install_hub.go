@@ -17,7 +17,7 @@ import (
 type installHub struct {
 	repo, branch, username, passwordFile, webhookFile string
 	hosts                                             []string
-	identity, image, namespace                        string
+	identity, image, agentImage, namespace            string
 	natsURL, natsCA                                   string
 	systemd, webSocket                                bool
 }
@@ -63,6 +63,7 @@ Agents reach the hub under the names given with --host.`,
 	flags.StringVar(&o.natsCA, "nats-ca", "", "file with the certificate authority of the servers at --nats-url; default the system's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub, made when it is empty (required without --systemd)")
 	flags.StringVar(&o.image, "image", manifests.HubImage(builtVersion()), "image of the hub")
+	flags.StringVar(&o.agentImage, "agent-image", "", "image of the agents in what /install/ answers; default that of the hub's version")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the hub")
 	flags.BoolVar(&o.systemd, "systemd", false, "print a systemd unit instead of a manifest")
 	return cmd
@@ -112,7 +113,7 @@ func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
 	}
 	config := manifests.HubConfig{
 		Repo: o.repo, Branch: o.branch, GitUsername: o.username,
-		Hosts: o.hosts, Image: o.image, Namespace: o.namespace, WebSocket: o.webSocket, NATSURL: o.natsURL,
+		Hosts: o.hosts, Image: o.image, AgentImage: o.agentImage, Namespace: o.namespace, WebSocket: o.webSocket, NATSURL: o.natsURL,
 	}
 	if o.natsCA != "" {
 		var err error
