@@ -16,11 +16,13 @@ GOLANGCI_LINT := $(BIN)/golangci-lint-v2.15.0
 GOTESTSUM     := $(BIN)/gotestsum-v1.13.0
 KUSTOMIZE     := $(BIN)/kustomize-v5.8.2
 PROMETHEUS    := $(BIN)/prometheus-v0.316.0
+REGISTRY_BIN  := $(BIN)/registry-v3.1.2
 
 # What the tests against real parts find their parts by.
 export NAVARCH_LOCALCLUSTER := $(BIN)/localcluster
 export NAVARCH_KUSTOMIZE := $(KUSTOMIZE)
 export NAVARCH_PROMETHEUS := $(PROMETHEUS)
+export NAVARCH_REGISTRY := $(REGISTRY_BIN)
 # Where tests leave logs and pictures for people.
 export NAVARCH_ARTIFACTS ?= $(CURDIR)/out/artifacts
 
@@ -31,7 +33,7 @@ demo: build members ## run the main job: three clusters, a Git server, the hub a
 	@$(BIN)/navarch-demo $(if $(CONTEXTS),--contexts "$(CONTEXTS)")
 
 .PHONY: test
-test: lint members $(GOTESTSUM) $(KUSTOMIZE) $(PROMETHEUS) browser ## pass every test, those against real clusters too
+test: lint members $(GOTESTSUM) $(KUSTOMIZE) $(PROMETHEUS) $(REGISTRY_BIN) browser ## pass every test, those against real clusters too
 	@cd e2e/localcluster && $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 15m ./...
 	@$(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 30m ./...
 
@@ -43,6 +45,11 @@ build: ## build navarch, navarch-hub, navarch-agent and the demo into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-hub ./cmd/hub
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-agent ./cmd/agent
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-demo ./e2e/demo
+
+.PHONY: images
+images: ## build the images for amd64 and arm64 into out/images, without Docker (PUSH=registry.example.com/navarch: and push them)
+	@go run ./cmd/images --version '$(VERSION)' --revision "$$(git rev-parse HEAD)" --time "$$(git log -1 --format=%ct)" \
+		$(if $(REGISTRY),--registry $(REGISTRY)) $(if $(PUSH),--push $(PUSH))
 
 .PHONY: check
 check: lint $(GOTESTSUM) ## pass everything that needs no cluster
@@ -98,6 +105,9 @@ $(KUSTOMIZE):
 	@$(call tool,sigs.k8s.io/kustomize/kustomize/v5@v5.8.2,kustomize,$@)
 $(PROMETHEUS): # without the services that it could discover targets by: they are most of it
 	@$(call tool,-tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0,prometheus,$@)
+
+$(REGISTRY_BIN):
+	@$(call tool,github.com/distribution/distribution/v3/cmd/registry@v3.1.2,registry,$@)
 
 define tool
 echo "building $(2)"; dir=$$(mktemp -d); GOBIN=$$dir go install -ldflags '-s -w' $(1); mkdir -p $(BIN); mv $$dir/$(2) $(3); rmdir $$dir

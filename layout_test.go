@@ -43,6 +43,7 @@ var mayImport = map[string][]string{
 	"agent/observe":        {"fleet", "wire"},
 	"cmd/hub":              {"hub", "hub/enrol", "cmd/internal/profile"},
 	"cmd/agent":            {"agent", "fleet", "cmd/internal/profile"},
+	"cmd/images":           {},
 	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/compile", "hub/enrol", "hub/natsconf", "hub/repo"},
 	"e2e/env":              nil, // stands outside: it may import everything
 	"e2e/stories":          nil,

@@ -40,6 +40,7 @@ type Config struct {
 	KeyLife     time.Duration     // of the agent's own key; default enrol.DefaultKeyLife
 	REST        *rest.Config      // of the cluster
 	Namespace   string            // default DefaultNamespace
+	Namespaces  []string          // the only ones that it has rights in, beside its own; none: the whole cluster
 	Cache       string            // folder for content; empty: memory only
 	Listen      string            // address of metrics and probes; empty: none
 	Identity    string            // of this agent among those of the cluster; default the host's name
@@ -191,7 +192,7 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	cluster, err := observe.WatchCluster(ctx, c.REST, c.Log)
+	cluster, err := observe.WatchCluster(ctx, c.REST, c.Log, c.Namespaces...)
 	if err != nil {
 		return nil, err
 	}
@@ -203,11 +204,11 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	watcher, err := observe.NewWatcher(ctx, observe.WatcherConfig{REST: c.REST, Label: apply.LabelApp, Owned: apply.Owned, Log: c.Log})
+	watcher, err := observe.NewWatcher(ctx, observe.WatcherConfig{REST: c.REST, Namespaces: c.Namespaces, Label: apply.LabelApp, Owned: apply.Owned, Log: c.Log})
 	if err != nil {
 		return nil, err
 	}
-	return &hands{client: client, inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
+	return &hands{client: client.Within(c.Namespaces), inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
 }
 
 // again tells everything once more after every connection: the hub may have lost it.

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -39,7 +40,8 @@ const (
 // other. What cannot be told is dropped. Only the reconciler touches it.
 type events struct {
 	recorder  record.EventRecorder
-	namespace string // for apps that have none
+	namespace string   // for apps that have none, or one that the agent has no rights in
+	within    []string // the namespaces that the agent has rights in; none: all
 	untold    []event
 	at, by    time.Time // when they are to be sent if nothing is being done, and in any case
 }
@@ -62,13 +64,13 @@ func newEvents(ctx context.Context, c Config) (*events, error) {
 	broadcaster.StartRecordingToSink(&corev1client.EventSinkImpl{Interface: clients.CoreV1().Events("")})
 	context.AfterFunc(ctx, broadcaster.Shutdown)
 	source := corev1.EventSource{Component: apply.FieldManager, Host: c.Identity}
-	return &events{recorder: broadcaster.NewRecorder(scheme.Scheme, source), namespace: c.Namespace}, nil
+	return &events{recorder: broadcaster.NewRecorder(scheme.Scheme, source), namespace: c.Namespace, within: c.Namespaces}, nil
 }
 
 // app tells of an app.
 func (e *events) app(a *app, kind, reason, format string, args ...any) {
 	namespace := a.desired.Namespace
-	if namespace == "" {
+	if namespace == "" || len(e.within) > 0 && !slices.Contains(e.within, namespace) {
 		namespace = e.namespace
 	}
 	// Apps are not objects of the cluster, but are named like one.

@@ -56,7 +56,7 @@ func newReconciler(c Config, h *hands, reports *reporter, e *events, m *metrics)
 		r.app(name).record = record
 		for _, item := range record.Objects {
 			if kind, err := h.client.Kind(item.Group, "", item.Kind); err == nil {
-				h.watcher.Follow(kind.GroupVersionKind, kind.Resource)
+				h.watch(kind)
 			}
 		}
 	}

@@ -173,9 +173,16 @@ func (b *bed) listener() natsconn.Listener {
 // agent starts the agent, whose writes are counted.
 func (b *bed) agent() (stop func()) {
 	b.t.Helper()
+	return b.agentAs(b.Config, b.namespace)
+}
+
+// agentAs starts the agent as somebody, in a namespace, with rights in some namespaces
+// only where there are some.
+func (b *bed) agentAs(rights *rest.Config, own string, namespaces ...string) (stop func()) {
+	b.t.Helper()
 	credentials, err := b.identity.AgentCredentials("eu-1")
 	check(b.t, err)
-	config := rest.CopyConfig(b.Config)
+	config := rest.CopyConfig(rights)
 	config.Wrap(func(next http.RoundTripper) http.RoundTripper {
 		return roundTrip(func(r *http.Request) (*http.Response, error) {
 			if r.Method != http.MethodGet && !strings.Contains(r.URL.Path, "/leases") && !strings.Contains(r.URL.Path, "/secrets") {
@@ -187,7 +194,7 @@ func (b *bed) agent() (stop func()) {
 	return b.beside(func(ctx context.Context) error {
 		return agent.Run(ctx, agent.Config{
 			Cluster: "eu-1", Hub: []string{"tls://" + b.config.Listen}, HubKey: b.identity.SigningKey().Public().(ed25519.PublicKey),
-			Credentials: credentials, CA: b.identity.CA(), REST: config, Namespace: b.namespace, Cache: b.cache,
+			Credentials: credentials, CA: b.identity.CA(), REST: config, Namespace: own, Namespaces: namespaces, Cache: b.cache,
 			Log: slog.New(slog.DiscardHandler),
 		})
 	})

@@ -146,11 +146,18 @@ func (h *hands) follow(built []*unstructured.Unstructured) []fleet.ObjectID {
 	for _, b := range built {
 		o, err := h.client.Prepare(b)
 		if err == nil {
-			h.watcher.Follow(o.Kind.GroupVersionKind, o.Kind.Resource)
+			h.watch(o.Kind)
 		}
 		ids = append(ids, o.ID)
 	}
 	return ids
+}
+
+// watch begins to watch a kind, unless the agent may not.
+func (h *hands) watch(kind apply.Kind) {
+	if kind.Namespaced || !h.client.Limited() {
+		h.watcher.Follow(kind.GroupVersionKind, kind.Resource)
+	}
 }
 
 // terms are those of the app; the cluster sets the replicas of what it scales itself,
@@ -176,8 +183,12 @@ func (h *hands) terms(w *work, built []*unstructured.Unstructured) fleet.Terms {
 }
 
 // makeNamespaces creates the namespaces that objects need and that are not there,
-// but for those that the app brings itself.
+// but for those that the app brings itself. An agent that has rights in some namespaces
+// only makes none.
 func (h *hands) makeNamespaces(ctx context.Context, client *apply.Client, own string, built []*unstructured.Unstructured) error {
+	if client.Limited() {
+		return nil
+	}
 	needed, brought := map[string]bool{}, map[string]bool{}
 	if own != "" {
 		needed[own] = true

@@ -43,6 +43,9 @@ func newDoor(c Config, identity *enrol.Identity, desk *enrol.Desk, server *broke
 		identity: identity, desk: desk, urls: c.Join.URLs, limit: rate.NewLimiter(doorEvery, doorBurst), log: c.Log,
 		image: cmp.Or(c.Join.Image, manifests.AgentImage(c.Version)),
 	}
+	if !manifests.Pinned(d.image) {
+		c.Log.Info("install manifests name the agent's image by its tag: this build knows no digest of it", "image", d.image)
+	}
 	if server == nil {
 		d.ca = c.NATS.CA
 	}
@@ -111,7 +114,7 @@ func (d *door) manifest(token wire.Token) ([]byte, error) {
 	}
 	return manifests.Agent(manifests.AgentConfig{
 		Cluster: string(token.Cluster), Hub: d.urls, HubKey: d.identity.PublicKey(), CA: ca,
-		Token: token.String(), Door: credentials, Image: d.image,
+		Token: token.String(), Door: credentials, Image: d.image, Namespaces: token.Namespaces,
 	})
 }
 

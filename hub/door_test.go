@@ -50,6 +50,16 @@ func TestInstall(t *testing.T) {
 	if answer.Code != http.StatusOK || answer.Header().Get("Cache-Control") != "no-store" {
 		t.Error(answer.Code, answer.Header())
 	}
+	limited, err := identity.NewToken(wire.Invitation{Cluster: "eu-3", Expires: time.Now().Add(time.Hour), Namespaces: []string{"blog", "shop"}})
+	check(t, err)
+	for text, want := range map[string]bool{good.String(): true, limited.String(): false} {
+		if got := strings.Contains(get(handler, "/install/"+text).Body.String(), "kind: ClusterRoleBinding"); got != want {
+			t.Errorf("a manifest grants something in the whole cluster: %v, want %v", got, want)
+		}
+	}
+	if !strings.Contains(get(handler, "/install/"+limited.String()).Body.String(), "namespaces: [blog, shop]") {
+		t.Error("the agent does not hear that it is let into two namespaces only")
+	}
 	nobody := get(handler, "/install/none")
 	for name, text := range map[string]string{"expired": expired.String(), "without its secret": good.Public(), "cut off": good.String()[:50]} {
 		got := get(handler, "/install/"+text)

@@ -5,11 +5,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"path"
 	"slices"
-	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -31,14 +28,9 @@ type AgentConfig struct {
 	Namespace string
 	Proxy     string // URL of an HTTP proxy on the way to the hub
 	NoProxy   string // what NO_PROXY says beside it
-}
-
-// AgentImage returns the image of an agent of a version.
-func AgentImage(version string) string {
-	if version == "" || version == "dev" {
-		version = "latest"
-	}
-	return "ghcr.io/navarch/navarch-agent:" + version
+	// Namespaces are the only ones that the agent gets rights in, beside its own. None: it
+	// is an administrator of its cluster.
+	Namespaces []string
 }
 
 // Agent returns the manifest of one cluster's agent. It holds a token.
@@ -65,6 +57,9 @@ func Agent(c AgentConfig) ([]byte, error) {
 		return nil, err
 	}
 	base.move(c.Namespace)
+	if err := c.limit(&base); err != nil {
+		return nil, err
+	}
 	return base.encode(fmt.Sprintf("The agent of cluster %q. It holds a token that is good for joining as that cluster, once: until it is used, keep it as you keep a password.", c.Cluster))
 }
 
@@ -77,55 +72,55 @@ func AgentBase(c AgentConfig) (map[string][]byte, error) {
 		return nil, err
 	}
 	names := slices.Sorted(maps.Keys(all))
-	entries, err := fs.Glob(files, "agent/*.yaml")
-	if err != nil {
-		return nil, err
+	kustomization := &kustomization{
+		APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization",
+		Resources:       []string{"namespace.yaml", "rbac.yaml", "cluster-admin.yaml", "deployment.yaml"},
+		SecretGenerator: []generator{{Name: "navarch-agent", Namespace: cmp.Or(c.Namespace, DefaultNamespace), Files: names}},
 	}
-	for _, entry := range entries {
-		if all[path.Base(entry)], err = files.ReadFile(entry); err != nil {
+	if len(c.Namespaces) > 0 {
+		kustomization.Resources[2] = "namespaces.yaml"
+	}
+	for _, name := range kustomization.Resources {
+		if all[name], err = c.resource(name); err != nil {
 			return nil, err
 		}
 	}
-	kustomization := &kustomization{
-		APIVersion: "kustomize.config.k8s.io/v1beta1", Kind: "Kustomization", Namespace: cmp.Or(c.Namespace, DefaultNamespace),
-		Resources:       []string{"namespace.yaml", "rbac.yaml", "deployment.yaml"},
-		SecretGenerator: []generator{{Name: "navarch-agent", Files: names}},
-	}
-	if name, tag, ok := cutTag(c.Image); ok {
-		kustomization.Images = []image{{Name: "ghcr.io/navarch/navarch-agent", NewName: name, NewTag: tag}}
+	if parts, ok := cutImage(c.Image); ok {
+		parts.Name = "ghcr.io/navarch/navarch-agent" // as the base has it
+		kustomization.Images = []image{parts}
 	}
 	all["kustomization.yaml"], err = yaml.Marshal(kustomization)
 	return all, err
+}
+
+// resource returns one file of the agent's base, moved to its namespace.
+func (c AgentConfig) resource(name string) ([]byte, error) {
+	var objects base
+	var err error
+	if name == "namespaces.yaml" {
+		objects, err = c.rights()
+	} else if objects, err = readFile("agent/" + name); err == nil {
+		objects.move(c.Namespace)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return objects.encode("")
 }
 
 // kustomization is what a base of ours says, in kustomize's words.
 type kustomization struct {
 	APIVersion      string      `yaml:"apiVersion"`
 	Kind            string      `yaml:"kind"`
-	Namespace       string      `yaml:"namespace"`
 	Resources       []string    `yaml:"resources"`
 	Images          []image     `yaml:"images,omitempty"`
 	SecretGenerator []generator `yaml:"secretGenerator"`
 }
 
-type image struct {
-	Name    string `yaml:"name"`
-	NewName string `yaml:"newName"`
-	NewTag  string `yaml:"newTag"`
-}
-
 type generator struct {
-	Name  string   `yaml:"name"`
-	Files []string `yaml:"files,flow"`
-}
-
-// cutTag splits an image at its tag; a colon before a slash is that of a port.
-func cutTag(image string) (name, tag string, ok bool) {
-	i := strings.LastIndexByte(image, ':')
-	if i < 0 || strings.Contains(image[i:], "/") || strings.Contains(image, "@") {
-		return image, "", false
-	}
-	return image[:i], image[i+1:], true
+	Name      string   `yaml:"name"`
+	Namespace string   `yaml:"namespace"`
+	Files     []string `yaml:"files,flow"`
 }
 
 // Files returns the folder that the agent reads its configuration from.
@@ -139,10 +134,11 @@ func (c AgentConfig) Files() (map[string][]byte, error) {
 		return nil, errors.New("the agent's manifest needs the hub's key, a token with its door and the hub's certificate authority")
 	}
 	settings, err := yaml.Marshal(struct {
-		Cluster string   `yaml:"cluster"`
-		Hub     []string `yaml:"hub,flow"`
-		HubKey  string   `yaml:"hubKey"`
-	}{c.Cluster, c.Hub, base64.StdEncoding.EncodeToString(c.HubKey)})
+		Cluster    string   `yaml:"cluster"`
+		Hub        []string `yaml:"hub,flow"`
+		HubKey     string   `yaml:"hubKey"`
+		Namespaces []string `yaml:"namespaces,flow,omitempty"`
+	}{c.Cluster, c.Hub, base64.StdEncoding.EncodeToString(c.HubKey), c.Namespaces})
 	if err != nil {
 		return nil, fmt.Errorf("encode agent.yaml: %w", err)
 	}

@@ -39,23 +39,33 @@ func readBase(folder string) (base, error) {
 	}
 	var objects base
 	for _, resource := range kustomization.Resources {
-		content, err := files.ReadFile(folder + "/" + resource)
+		more, err := readFile(folder + "/" + resource)
 		if err != nil {
 			return nil, err
 		}
-		for decoder := yaml.NewDecoder(bytes.NewReader(content)); ; {
-			var object yaml.Node
-			err := decoder.Decode(&object)
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			if err != nil {
-				return nil, fmt.Errorf("read base %q: %s: %w", folder, resource, err)
-			}
-			objects = append(objects, &object)
-		}
+		objects = append(objects, more...)
 	}
 	return objects, nil
+}
+
+// readFile reads the objects of one file of a base.
+func readFile(name string) (base, error) {
+	content, err := files.ReadFile(name)
+	if err != nil {
+		return nil, err
+	}
+	var objects base
+	for decoder := yaml.NewDecoder(bytes.NewReader(content)); ; {
+		var object yaml.Node
+		err := decoder.Decode(&object)
+		if errors.Is(err, io.EOF) {
+			return objects, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read base: %s: %w", name, err)
+		}
+		objects = append(objects, &object)
+	}
 }
 
 // apply makes the edits. An edit that finds no object is an error.
@@ -108,10 +118,12 @@ func (b base) move(namespace string) {
 	}
 }
 
-// encode writes the objects as one stream that begins with a comment.
+// encode writes the objects as one stream that begins with a comment, where there is one.
 func (b base) encode(comment string) ([]byte, error) {
 	var out bytes.Buffer
-	out.WriteString("# " + comment + "\n---\n")
+	if comment != "" {
+		out.WriteString("# " + comment + "\n---\n")
+	}
 	encoder := yaml.NewEncoder(&out)
 	encoder.SetIndent(2)
 	for _, object := range b {

@@ -2,7 +2,7 @@
 // its fifteen steps: the objects of an agent, those of a hub, and a systemd unit
 // for a hub without a cluster.
 //
-// The folders agent and hub are kustomize bases that the stock kustomize builds.
+// The folders agent, namespace and hub are kustomize bases that the stock kustomize builds.
 // They are embedded here, and [Agent], [Hub] and [Unit] turn them into the one
 // manifest that a person applies. The same configuration gives the same bytes.
 //

@@ -5,8 +5,8 @@ import (
 	"io/fs"
 )
 
-//go:embed agent/*.yaml hub/*.yaml hub/navarch-hub.service
+//go:embed agent/*.yaml namespace/*.yaml hub/*.yaml hub/navarch-hub.service
 var files embed.FS
 
-// Bases holds the kustomize bases: the folders agent and hub.
+// Bases holds the kustomize bases: the folders agent, namespace and hub.
 func Bases() fs.FS { return files }

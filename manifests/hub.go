@@ -8,7 +8,7 @@ import (
 )
 
 // HubConfig is what a hub needs to know. Repo and Identity are required, the
-// latter not for [Unit]; Branch defaults to main, Namespace to [DefaultNamespace],
+// latter not for [Unit], whose reader puts NATSCA where the unit says; Branch defaults to main, Namespace to [DefaultNamespace],
 // Image to that of the base.
 type HubConfig struct {
 	Repo          string
@@ -19,7 +19,13 @@ type HubConfig struct {
 	Hosts         []string // names and addresses under which agents reach the hub
 	Identity      map[string][]byte
 	Image         string
+	AgentImage    string // in the install manifests that the hub gives; empty: that of its own build
 	Namespace     string
+	// WebSocket has agents reach NATS over WebSocket on port 443 too.
+	WebSocket bool
+	// NATSURL names NATS servers of one's own, with commas between; empty: the hub's own.
+	NATSURL string
+	NATSCA  []byte // PEM that their certificate is checked against; none: the system's
 }
 
 // Hub returns the manifest of a hub. It holds the hub's identity and secrets.
@@ -35,11 +41,17 @@ func Hub(c HubConfig) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity", "--listen=:8080", "--nats-listen=:4222")
+	args = append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity", "--members=/var/lib/navarch/members.json", "--listen=:8080", "--nats-listen=:4222")
+	if len(c.NATSCA) > 0 {
+		args = append(args, "--nats-ca=/etc/navarch/hub/"+natsCAName)
+	}
 	for i, arg := range args {
 		args[i] = strings.ReplaceAll(arg, "$(", "$$(") // no variable of Kubernetes'
 	}
 	secrets := c.secrets()
+	if err := c.connect(&base); err != nil {
+		return nil, err
+	}
 	edits := []edit{
 		{"StatefulSet", "navarch-hub", "spec.template.spec.containers.0.args", args},
 		{"StatefulSet", "navarch-hub", "spec.template.metadata.annotations", configAnnotation(c.Identity, secrets)},
@@ -70,6 +82,9 @@ func Unit(c HubConfig) ([]byte, error) {
 		return nil, err
 	}
 	command := []string{"ExecStart=/usr/local/bin/navarch-hub"}
+	if len(c.NATSCA) > 0 {
+		args = append(args, "--nats-ca=/etc/navarch/"+natsCAName)
+	}
 	for _, arg := range append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity") {
 		command = append(command, quoteForSystemd(arg))
 	}
@@ -107,7 +122,11 @@ func (c HubConfig) args() ([]string, error) {
 	if len(c.Hosts) > 0 {
 		args = append(args, "--hosts="+strings.Join(c.Hosts, ","))
 	}
-	return args, nil
+	if c.AgentImage != "" {
+		args = append(args, "--agent-image="+c.AgentImage)
+	}
+	more, err := c.natsArgs()
+	return append(args, more...), err
 }
 
 func (c HubConfig) secrets() map[string][]byte {
@@ -117,6 +136,9 @@ func (c HubConfig) secrets() map[string][]byte {
 	}
 	if c.WebhookSecret != "" {
 		secrets["webhook-secret"] = []byte(c.WebhookSecret)
+	}
+	if len(c.NATSCA) > 0 {
+		secrets[natsCAName] = c.NATSCA
 	}
 	return secrets
 }

@@ -38,6 +38,13 @@ func agentConfig() manifests.AgentConfig {
 	}
 }
 
+// limitedConfig is that of an agent that is let into two namespaces.
+func limitedConfig() manifests.AgentConfig {
+	c := agentConfig()
+	c.Namespace, c.Namespaces, c.Image = "navarch", []string{"blog", "shop"}, "registry.example.com:5000/navarch-agent:1.2.3@sha256:"+strings.Repeat("ab", 32)
+	return c
+}
+
 func hubConfig() manifests.HubConfig {
 	return manifests.HubConfig{
 		Repo:          "https://git.example.com/100%/fleet $(x).git",
@@ -48,15 +55,17 @@ func hubConfig() manifests.HubConfig {
 		Hosts:         []string{"hub.example.com", "10.0.0.7"},
 		Identity:      map[string][]byte{"signing.key": []byte("-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"), "raw": {0xff, 0x00}},
 		Image:         "registry.example.com/navarch-hub:1.2.3",
+		AgentImage:    "registry.example.com/navarch-agent:1.2.3",
 		Namespace:     "fleet",
 	}
 }
 
 func TestGoldens(t *testing.T) {
 	goldens := map[string]func() ([]byte, error){
-		"agent.yaml":          func() ([]byte, error) { return manifests.Agent(agentConfig()) },
-		"hub.yaml":            func() ([]byte, error) { return manifests.Hub(hubConfig()) },
-		"navarch-hub.service": func() ([]byte, error) { return manifests.Unit(hubConfig()) },
+		"agent.yaml":            func() ([]byte, error) { return manifests.Agent(agentConfig()) },
+		"agent-namespaces.yaml": func() ([]byte, error) { return manifests.Agent(limitedConfig()) },
+		"hub.yaml":              func() ([]byte, error) { return manifests.Hub(hubConfig()) },
+		"navarch-hub.service":   func() ([]byte, error) { return manifests.Unit(hubConfig()) },
 	}
 	for name, render := range goldens {
 		t.Run(name, func(t *testing.T) {
@@ -91,11 +100,15 @@ func TestKubernetesKnowsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	limited, err := manifests.Agent(limitedConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
 	hub, err := manifests.Hub(hubConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range append(split(t, agent), split(t, hub)...) {
+	for _, object := range slices.Concat(split(t, agent), split(t, limited), split(t, hub)) {
 		into := typed(t, object)
 		if err := yaml.UnmarshalStrict(object, into); err != nil {
 			t.Errorf("%v\n%s", err, object)
@@ -136,6 +149,7 @@ func TestPodsRestartWhenTheirConfigurationChanges(t *testing.T) {
 		"token":   func(c *manifests.AgentConfig) { c.Token = "another" },
 		"door":    func(c *manifests.AgentConfig) { c.Door = []byte("another") },
 		"CA":      func(c *manifests.AgentConfig) { c.CA = []byte("another") },
+		"rights":  func(c *manifests.AgentConfig) { c.Namespaces = []string{"shop"} },
 	}
 	for name, change := range changes {
 		t.Run(name, func(t *testing.T) {
@@ -165,6 +179,14 @@ func TestIncomplete(t *testing.T) {
 		"agent without CA": {
 			render: func() ([]byte, error) { c := agentConfig(); c.CA = nil; return manifests.Agent(c) },
 			want:   "the agent's manifest needs the hub's key, a token with its door and the hub's certificate authority",
+		},
+		"agent let into its own namespace": {
+			render: func() ([]byte, error) {
+				c := agentConfig()
+				c.Namespaces = []string{"navarch-system"}
+				return manifests.Agent(c)
+			},
+			want: `namespace "navarch-system" is the agent's own: it keeps its key there, and apps have no business in it`,
 		},
 		"hub without identity": {
 			render: func() ([]byte, error) { c := hubConfig(); c.Identity = nil; return manifests.Hub(c) },
@@ -198,7 +220,7 @@ func TestStockKustomizeBuildsTheBases(t *testing.T) {
 	if err := os.CopyFS(dir, manifests.Bases()); err != nil {
 		t.Fatal(err)
 	}
-	for _, base := range []string{"agent", "hub"} {
+	for _, base := range []string{"agent", "namespace", "hub"} {
 		built, err := exec.CommandContext(t.Context(), kustomize, "build", filepath.Join(dir, base)).Output()
 		if err != nil {
 			t.Fatalf("kustomize build %s: %v", base, err)
@@ -221,53 +243,6 @@ func TestStockKustomizeBuildsTheBases(t *testing.T) {
 		if diff := cmp.Diff(canonical(t, want), canonical(t, split(t, built))); diff != "" {
 			t.Errorf("base %q, as written and as built (-written +built):\n%s", base, diff)
 		}
-	}
-}
-
-// TestStockKustomizeBuildsOneCluster needs the kustomize binary that make builds.
-func TestStockKustomizeBuildsOneCluster(t *testing.T) {
-	kustomize := os.Getenv("NAVARCH_KUSTOMIZE")
-	if _, err := os.Stat(kustomize); err != nil {
-		t.Skip("NAVARCH_KUSTOMIZE names no kustomize: make test builds it")
-	}
-	c := agentConfig()
-	files, err := manifests.AgentBase(c)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	for name, content := range files {
-		if err := os.WriteFile(filepath.Join(dir, name), content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	built, err := exec.CommandContext(t.Context(), kustomize, "build", dir).Output()
-	if err != nil {
-		t.Fatalf("kustomize build: %v", err)
-	}
-	var secret corev1.Secret
-	var deployment appsv1.Deployment
-	for _, object := range split(t, built) {
-		switch typed(t, object).(type) {
-		case *corev1.Secret:
-			err = yaml.UnmarshalStrict(object, &secret)
-		case *appsv1.Deployment:
-			err = yaml.UnmarshalStrict(object, &deployment)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := c.Files()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(want, secret.Data); diff != "" {
-		t.Errorf("the Secret (-want +got):\n%s", diff)
-	}
-	pod := deployment.Spec.Template.Spec
-	if got := pod.Volumes[0].Secret.SecretName; got != secret.Name || pod.Containers[0].Image != c.Image {
-		t.Errorf("the agent reads Secret %q, which is called %q, with image %q", got, secret.Name, pod.Containers[0].Image)
 	}
 }
 
@@ -295,7 +270,11 @@ func TestProgramsKnowTheirFlags(t *testing.T) {
 		"agent": {podTemplate(t, agentConfig()).Spec.Containers[0].Args},
 		"hub":   {command},
 	}
-	for _, object := range split(t, hub) {
+	own, err := manifests.Hub(ownServers())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range append(split(t, hub), split(t, own)...) {
 		if set, ok := typed(t, object).(*appsv1.StatefulSet); ok {
 			if err := yaml.UnmarshalStrict(object, set); err != nil {
 				t.Fatal(err)

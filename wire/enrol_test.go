@@ -22,6 +22,7 @@ func newToken(t testing.TB, hub ed25519.PrivateKey, fill byte) wire.Token {
 	t.Helper()
 	token, err := wire.NewToken(wire.Invitation{
 		Cluster: "eu-3", Expires: time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC), Approve: true, Labels: map[string]string{"env": "prod"},
+		Namespaces: []string{"blog", "shop"},
 	}, bytes.Repeat([]byte{fill}, 32), hub)
 	if err != nil {
 		t.Fatal(err)
@@ -59,6 +60,9 @@ func TestToken(t *testing.T) {
 	}
 	if strings.Contains(token.Public(), strings.Split(token.String(), ".")[1]) {
 		t.Error("the public form has the secret")
+	}
+	if _, err := wire.NewToken(wire.Invitation{Cluster: "eu-3", Namespaces: []string{"../shop"}}, make([]byte, 32), hub); err == nil {
+		t.Error("a token names a namespace that is none")
 	}
 	other := strings.Split(newToken(t, hub, 8).String(), ".")
 	mine := strings.Split(token.String(), ".")

@@ -64,6 +64,10 @@ var messages = map[string]any{
 		Pins: wire.Pins{Signing: "0011223344556677", Authorities: []string{"8899aabbccddeeff"}},
 	},
 	"heartbeat": heartbeat(),
+	"heartbeat-namespaces": wire.Heartbeat{
+		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
+		Facts: wire.Facts{Kubernetes: "v1.36.3", Namespaces: []string{"blog", "shop"}, Pods: map[string]int{"Running": 2}},
+	},
 	"heartbeat-first": wire.Heartbeat{
 		Version: 1, Cluster: "eu-1", Instance: "agent-0", Agent: "v0.1.0", Time: noon,
 		Refused: "the announcement is not signed by the hub's key",

@@ -145,7 +145,11 @@ const HeartbeatInterval = 10 * time.Second
 
 // Facts is what an agent sees of its cluster. Quantities are in Kubernetes' form.
 type Facts struct {
-	Kubernetes  string            `json:"kubernetes,omitempty"` // version, as in "v1.36.3"
+	Kubernetes string `json:"kubernetes,omitempty"` // version, as in "v1.36.3"
+	// Namespaces are the only ones that the agent sees, sorted. It then knows no nodes,
+	// says nothing of what they have, and Pods are those in these namespaces. Absent: it
+	// sees the whole cluster.
+	Namespaces  []string          `json:"namespaces,omitempty"`
 	Nodes       int               `json:"nodes"`
 	NodesReady  int               `json:"nodesReady"`
 	Capacity    map[string]string `json:"capacity,omitempty"`    // cpu, memory, pods

@@ -24,12 +24,15 @@ const maxToken = 4096
 var ErrToken = errors.New("the token is not one of this hub, or is not whole (make one with `navarch token create`)")
 
 // Invitation is what a token says. Approve, where true, has the agent wait until a
-// person approves it.
+// person approves it. Namespaces, where there are some, are the only ones in which the
+// agent is to have rights beside its own, each once and sorted; who makes the token sets
+// them, and the install manifest obeys. Absent: it is an administrator of its cluster.
 type Invitation struct {
-	Cluster fleet.ClusterName `json:"cluster"`
-	Expires time.Time         `json:"expires"`
-	Approve bool              `json:"approve,omitempty"`
-	Labels  map[string]string `json:"labels,omitempty"`
+	Cluster    fleet.ClusterName `json:"cluster"`
+	Expires    time.Time         `json:"expires"`
+	Approve    bool              `json:"approve,omitempty"`
+	Labels     map[string]string `json:"labels,omitempty"`
+	Namespaces []string          `json:"namespaces,omitempty"`
 }
 
 // Token buys the agent of one cluster the right to be enrolled, once. It is a key
@@ -52,6 +55,11 @@ func NewToken(i Invitation, seed []byte, hub ed25519.PrivateKey) (Token, error) 
 	if _, err := fleet.ParseClusterName(string(i.Cluster)); err != nil {
 		return Token{}, fmt.Errorf("make a token: %w", err)
 	}
+	for _, namespace := range i.Namespaces {
+		if _, err := fleet.ParseClusterName(namespace); err != nil { // the same rule
+			return Token{}, fmt.Errorf("make a token: namespace %q is not a DNS label", namespace)
+		}
+	}
 	i.Expires = i.Expires.UTC().Truncate(time.Second)
 	said, err := json.Marshal(i)
 	if err != nil {
@@ -61,7 +69,7 @@ func NewToken(i Invitation, seed []byte, hub ed25519.PrivateKey) (Token, error) 
 	t.public = t.secret.Public().(ed25519.PublicKey) //nolint:forcetypeassert // documented
 	t.signature = ed25519.Sign(hub, t.signed())
 	if len(t.String()) > maxToken {
-		return Token{}, errors.New("make a token: its labels are too long")
+		return Token{}, errors.New("make a token: its labels or namespaces are too long")
 	}
 	return t, nil
 }

@@ -56,6 +56,8 @@ func hint(id fleet.ObjectID, err error) string {
 		return " (set conflictResolution: Overwrite in the app's spec, or annotate the object with " + AnnotationConflict + ": overwrite, to take it over)"
 	case terminating(err):
 		return " (it is made again when it is gone)"
+	case noNamespace(err):
+		return " (its namespace is not there, and the agent makes none in this cluster: create it)"
 	case errors.Is(err, ErrForeign):
 		return " (delete it yourself, or give the app's object another name)"
 	case immutable(err) && id.Precious():
@@ -204,6 +206,8 @@ func (c *Client) prepareAll(built []*unstructured.Unstructured, way Way) (ready 
 	for _, b := range built {
 		o, err := c.Prepare(b)
 		switch {
+		case err == nil && c.reaches(o.Kind, o.ID) != nil:
+			failures = append(failures, &ObjectError{o.ID, c.reaches(o.Kind, o.ID)})
 		case err == nil && way.There(o):
 		case err == nil:
 			ready = append(ready, o)

@@ -45,6 +45,8 @@ type Client struct {
 	slots   chan struct{}
 	foreign *foreign
 	user    string // whose rights are used; empty: the agent's
+	// namespaces are those that the client touches objects of; empty: the whole cluster.
+	namespaces []string
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of
@@ -282,7 +284,7 @@ func Permanent(err error) bool {
 	if terminating(err) {
 		return false
 	}
-	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrExists) || errors.Is(err, ErrNoAccount) {
+	if meta.IsNoMatchError(err) || apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || errors.Is(err, ErrForeign) || errors.Is(err, ErrOutside) || errors.Is(err, ErrExists) || errors.Is(err, ErrNoAccount) {
 		return true
 	}
 	var status apierrors.APIStatus

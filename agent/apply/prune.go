@@ -90,6 +90,9 @@ func (c *Client) prune(ctx context.Context, app fleet.AppName, id fleet.ObjectID
 	if err != nil {
 		return remains, "", err
 	}
+	if err := c.reaches(kind, id); err != nil {
+		return remains, "", err
+	}
 	m, err := c.own().Look(ctx, kind, id) // an account may have no right to what it could never make
 	switch {
 	case apierrors.IsNotFound(err):

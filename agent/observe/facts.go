@@ -26,15 +26,15 @@ import (
 // reported are the resources that facts speak of.
 var reported = []corev1.ResourceName{corev1.ResourceCPU, corev1.ResourceMemory, corev1.ResourcePods}
 
-// Cluster watches the facts of the cluster: its nodes, pods and namespaces. It is
-// for any number of goroutines.
+// Cluster watches the facts of the cluster: its nodes, pods and namespaces, or only the
+// pods of some namespaces. It is for any number of goroutines.
 type Cluster struct {
 	config  *rest.Config
 	rest    rest.Interface
 	log     *slog.Logger
 	version string
 	kinds   []string // see [wire.Facts]
-	factory informers.SharedInformerFactory
+	limited []string // to these namespaces; none: the whole cluster is watched
 
 	autoscalers autoscalers
 
@@ -62,8 +62,9 @@ type node struct {
 }
 
 // WatchCluster begins to watch and returns when everything was seen once. It ends
-// with ctx.
-func WatchCluster(ctx context.Context, config *rest.Config, log *slog.Logger) (*Cluster, error) {
+// with ctx. Where namespaces are given, it asks for nothing outside of them, and knows
+// no nodes.
+func WatchCluster(ctx context.Context, config *rest.Config, log *slog.Logger, namespaces ...string) (*Cluster, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1
 	plain := rest.CopyConfig(config)
@@ -82,14 +83,37 @@ func WatchCluster(ctx context.Context, config *rest.Config, log *slog.Logger) (*
 		log:     log,
 		version: version.GitVersion,
 		kinds:   workloadKinds(clients.Discovery()),
-		factory: informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact)),
+		limited: namespaces,
 		nodes:   map[string]node{}, pods: map[string]pod{}, taken: map[string]*taken{}, requested: taken{requests: fleet.Resources{}}, phases: map[corev1.PodPhase]int{},
 		namespaces: map[string]bool{}, dirty: make(chan struct{}, 1),
 		autoscalers: autoscalers{targets: map[string]fleet.ObjectID{}},
 	}
-	core := c.factory.Core().V1()
 	var synced []cache.InformerSynced // not the informers': those do not wait for see
-	for _, informer := range []cache.SharedIndexInformer{core.Nodes().Informer(), core.Pods().Informer(), core.Namespaces().Informer()} {
+	for _, namespace := range scope(namespaces) {
+		factory := informers.NewSharedInformerFactoryWithOptions(clients, 0, informers.WithTransform(leanFact), informers.WithNamespace(namespace))
+		begun, err := c.watch(factory)
+		if err != nil {
+			return nil, err
+		}
+		synced = append(synced, begun...)
+		factory.Start(ctx.Done())
+	}
+	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
+		return nil, fmt.Errorf("watch nodes, pods, namespaces and autoscalers: %w", context.Cause(ctx))
+	}
+	return c, nil
+}
+
+// watch begins to watch when the factory starts. The result tells whether everything
+// was seen.
+func (c *Cluster) watch(factory informers.SharedInformerFactory) ([]cache.InformerSynced, error) {
+	core := factory.Core().V1()
+	watched := []cache.SharedIndexInformer{core.Pods().Informer()}
+	if len(c.limited) == 0 {
+		watched = append(watched, core.Nodes().Informer(), core.Namespaces().Informer())
+	}
+	var synced []cache.InformerSynced
+	for _, informer := range watched {
 		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
 			AddFunc:    c.see,
 			UpdateFunc: func(_, o any) { c.see(o) },
@@ -100,16 +124,8 @@ func WatchCluster(ctx context.Context, config *rest.Config, log *slog.Logger) (*
 		}
 		synced = append(synced, handler.HasSynced)
 	}
-	scaled, err := c.autoscalers.watch(c.factory)
-	if err != nil {
-		return nil, err
-	}
-	synced = append(synced, scaled)
-	c.factory.Start(ctx.Done())
-	if !cache.WaitForCacheSync(ctx.Done(), synced...) {
-		return nil, fmt.Errorf("watch nodes, pods, namespaces and autoscalers: %w", context.Cause(ctx))
-	}
-	return c, nil
+	scaled, err := c.autoscalers.watch(factory)
+	return append(synced, scaled), err
 }
 
 // workloadKinds returns the kinds with replicas that the cluster serves, sorted; nil
@@ -279,11 +295,15 @@ func (c *Cluster) Facts() wire.Facts {
 		add(capacity, n.capacity)
 		add(allocatable, n.allocatable)
 	}
-	f.Capacity, f.Allocatable, f.Room = quantities(capacity), quantities(allocatable), room(c.nodes, c.taken)
-	f.Requested, f.Used = quantities(c.requested.list()), quantities(c.used)
 	for phase, count := range c.phases {
 		f.Pods[string(phase)] = count
 	}
+	if len(c.limited) > 0 {
+		f.Namespaces = slices.Sorted(slices.Values(c.limited))
+		return f // of a part of the pods follows nothing for the whole
+	}
+	f.Capacity, f.Allocatable, f.Room = quantities(capacity), quantities(allocatable), room(c.nodes, c.taken)
+	f.Requested, f.Used = quantities(c.requested.list()), quantities(c.used)
 	return f
 }
 

@@ -11,9 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/dynamic"
-	"k8s.io/client-go/dynamic/dynamicinformer"
 	"k8s.io/client-go/metadata"
-	"k8s.io/client-go/metadata/metadatainformer"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/cache"
 
@@ -39,10 +37,12 @@ type Change struct {
 	App fleet.AppName
 }
 
-// WatcherConfig is what a watcher needs to know. All of it is required.
+// WatcherConfig is what a watcher needs to know. All of it but Namespaces is required.
 type WatcherConfig struct {
-	REST  *rest.Config // of the cluster
-	Label string       // that objects of apps carry; its value is the app's name
+	REST *rest.Config // of the cluster
+	// Namespaces are those to watch; none: the whole cluster.
+	Namespaces []string
+	Label      string // that objects of apps carry; its value is the app's name
 	// Owned identifies the fields of an object that are the agent's, by its metadata. An
 	// object of which it says something else than before was changed by somebody.
 	Owned func(metav1.Object) string
@@ -69,10 +69,10 @@ type Watcher struct {
 // kind is the watch of one kind.
 type kind struct {
 	schema.GroupVersionKind
-	resource schema.GroupVersionResource
-	informer cache.SharedIndexInformer
-	synced   cache.InformerSynced // every object was taken in
-	end      context.CancelFunc
+	resource  schema.GroupVersionResource
+	informers map[string]cache.SharedIndexInformer // by namespace; that of NamespaceAll has every object
+	synced    cache.InformerSynced                 // every object was taken in
+	end       context.CancelFunc
 }
 
 // NewWatcher returns a watcher that follows nothing yet. It ends with ctx.
@@ -108,37 +108,33 @@ func (w *Watcher) Follow(gvk schema.GroupVersionKind, resource schema.GroupVersi
 
 // follow begins to watch a kind, instead of an earlier watch of it. The lock is held.
 func (w *Watcher) follow(gvk schema.GroupVersionKind, resource schema.GroupVersionResource) {
-	selected := func(o *metav1.ListOptions) { o.LabelSelector = w.config.Label }
-	var informer cache.SharedIndexInformer
-	if hasStatus(gvk.GroupKind()) || w.judged(gvk.GroupKind()) {
-		informer = dynamicinformer.NewFilteredDynamicInformer(w.dynamic, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
-	} else {
-		informer = metadatainformer.NewFilteredMetadataInformer(w.metadata, resource, metav1.NamespaceAll, 0, cache.Indexers{}, selected).Informer()
-	}
-	// No call fails before the informer has started.
-	_ = informer.SetTransform(func(seen any) (any, error) { return w.lean(gvk.GroupKind(), seen) })
-	_ = informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
-		w.config.Log.Debug("watch interrupted", "kind", gvk.String(), "err", err)
-	})
-	k := &kind{GroupVersionKind: gvk, resource: resource, informer: informer}
-	handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { w.see(k, o) },
-		UpdateFunc: func(before, o any) { w.see(k, o); w.leave(k, before, o) },
-		DeleteFunc: func(o any) { w.lose(k, o) },
-	})
-	if err != nil {
-		w.config.Log.Error("kind not watched", "kind", gvk.String(), "err", err)
-		return
+	k := &kind{GroupVersionKind: gvk, resource: resource, informers: map[string]cache.SharedIndexInformer{}}
+	var synced []cache.InformerSynced
+	for _, namespace := range scope(w.config.Namespaces) {
+		informer := w.informer(k, namespace)
+		handler, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+			AddFunc:    func(o any) { w.see(k, o) },
+			UpdateFunc: func(before, o any) { w.see(k, o); w.leave(k, before, o) },
+			DeleteFunc: func(o any) { w.lose(k, o) },
+		})
+		if err != nil {
+			w.config.Log.Error("kind not watched", "kind", gvk.String(), "err", err)
+			return
+		}
+		k.informers[namespace] = informer
+		synced = append(synced, handler.HasSynced)
 	}
 	ctx, cancel := context.WithCancel(w.ctx)
-	k.synced, k.end = handler.HasSynced, cancel
+	k.synced, k.end = all(synced), cancel
 	if before := w.kinds[gvk.GroupKind()]; before != nil {
 		before.end()
 	}
 	w.kinds[gvk.GroupKind()] = k
-	go informer.Run(ctx.Done())
+	for _, informer := range k.informers {
+		go informer.Run(ctx.Done())
+	}
 	go func() {
-		if cache.WaitForCacheSync(ctx.Done(), handler.HasSynced) {
+		if cache.WaitForCacheSync(ctx.Done(), synced...) {
 			w.settle(k)
 			w.change(Change{ID: fleet.ObjectID{Group: gvk.Group, Kind: gvk.Kind}})
 		}
@@ -157,8 +153,13 @@ func (w *Watcher) settle(k *kind) {
 		if id.Group != k.Group || id.Kind != k.Kind {
 			continue
 		}
+		informer := k.of(id.Namespace)
+		if informer == nil {
+			delete(w.states, id)
+			continue
+		}
 		key := cache.NewObjectName(id.Namespace, id.Name).String()
-		if _, there, _ := k.informer.GetStore().GetByKey(key); !there { // the store gives no errors
+		if _, there, _ := informer.GetStore().GetByKey(key); !there { // the store gives no errors
 			delete(w.states, id)
 		}
 	}
@@ -208,10 +209,10 @@ func (w *Watcher) Behind(id fleet.ObjectID, revision uint64) bool {
 		return s.Revision != 0 && s.Revision < revision
 	}
 	k, followed := w.kinds[schema.GroupKind{Group: id.Group, Kind: id.Kind}]
-	if !followed {
+	if !followed || k.of(id.Namespace) == nil {
 		return false
 	}
-	seen := RevisionOf(k.informer.LastSyncResourceVersion())
+	seen := RevisionOf(k.of(id.Namespace).LastSyncResourceVersion())
 	return seen != 0 && seen < revision
 }
 

@@ -121,6 +121,8 @@ func readConfig(c *agent.Config, dir string) error {
 		Cluster string   `json:"cluster"`
 		Hub     []string `json:"hub"`
 		HubKey  string   `json:"hubKey"`
+		// Namespaces that the agent has rights in; none: the whole cluster.
+		Namespaces []string `json:"namespaces"`
 	}
 	file := filepath.Join(dir, "agent.yaml")
 	if err := yaml.UnmarshalStrict(content, &said); err != nil {
@@ -136,7 +138,7 @@ func readConfig(c *agent.Config, dir string) error {
 	if err != nil || len(key) != ed25519.PublicKeySize {
 		return fmt.Errorf("read %s: hubKey: want %d bytes in base64 (%s)", file, ed25519.PublicKeySize, hint)
 	}
-	c.HubKey = key
+	c.HubKey, c.Namespaces = key, said.Namespaces
 	if c.Door, err = read("door.creds"); err != nil {
 		return err
 	}

@@ -17,6 +17,7 @@ type installAgent struct {
 	cluster, identity, image, namespace, ca string
 	hubs                                    []string
 	ttl                                     time.Duration
+	rights                                  rights
 }
 
 func newInstallAgent() *cobra.Command {
@@ -40,6 +41,9 @@ The name of the cluster is the one that it has in the fleet repository.`,
   # two ways to the same hub, and an image from a registry of your own
   navarch install agent --cluster edge-1 --hub tls://hub.example.com:4222 --hub tls://10.0.0.7:4222 --identity ./identity --image registry.example.com/navarch-agent:v1
 
+  # let the agent into two namespaces only
+  navarch install agent --cluster eu-1 --hub tls://hub.example.com:4222 --identity ./identity --profile namespaces --namespaces shop,blog
+
   # read it before you apply it
   navarch install agent --cluster eu-1 --hub tls://hub.example.com:4222 --identity ./identity | less`,
 		Args:              noArgs,
@@ -52,9 +56,10 @@ The name of the cluster is the one that it has in the fleet repository.`,
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own; default the hub's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token in it is good")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent")
+	flags.StringVar(&o.image, "image", manifests.AgentImage(builtVersion()), "image of the agent")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the agent")
 	o.proxyFlags(flags, "")
+	o.rights.flags(flags)
 	return cmd
 }
 
@@ -71,6 +76,7 @@ func (o installAgent) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	tellOfTag(cmd, o.image)
 	_, err = cmd.OutOrStdout().Write(manifest)
 	return err
 }
@@ -102,6 +108,9 @@ func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (ma
 	if err := o.checkProxy(); err != nil {
 		return none, usageError{cmd.CommandPath(), err}
 	}
+	if invitation.Namespaces, err = o.rights.within(cmd, o.namespace); err != nil {
+		return none, err
+	}
 	identity, err := existingIdentity(o.identity)
 	if err != nil {
 		return none, err
@@ -121,15 +130,16 @@ func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (ma
 		return none, err
 	}
 	return manifests.AgentConfig{
-		Cluster:   o.cluster,
-		Hub:       o.hubs,
-		HubKey:    identity.PublicKey(),
-		Token:     token.String(),
-		Door:      door,
-		CA:        ca,
-		Image:     o.image,
-		Namespace: o.namespace,
-		Proxy:     o.proxy,
-		NoProxy:   o.noProxy,
+		Cluster:    o.cluster,
+		Hub:        o.hubs,
+		HubKey:     identity.PublicKey(),
+		Token:      token.String(),
+		Door:       door,
+		CA:         ca,
+		Image:      o.image,
+		Namespace:  o.namespace,
+		Proxy:      o.proxy,
+		NoProxy:    o.noProxy,
+		Namespaces: invitation.Namespaces,
 	}, nil
 }

@@ -17,8 +17,9 @@ import (
 type installHub struct {
 	repo, branch, username, passwordFile, webhookFile string
 	hosts                                             []string
-	identity, image, namespace                        string
-	systemd                                           bool
+	identity, image, agentImage, namespace            string
+	natsURL, natsCA                                   string
+	systemd, webSocket                                bool
 }
 
 func newInstallHub() *cobra.Command {
@@ -57,8 +58,12 @@ Agents reach the hub under the names given with --host.`,
 	flags.StringVar(&o.passwordFile, "git-password-file", "", "file with the password or token for the Git server")
 	flags.StringVar(&o.webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks; none: the hub polls")
 	flags.StringArrayVar(&o.hosts, "host", nil, "name or address under which agents reach the hub; may be repeated (required)")
+	flags.BoolVar(&o.webSocket, "websocket", false, "have agents reach NATS over WebSocket on port 443 too, for sites that allow nothing else")
+	flags.StringVar(&o.natsURL, "nats-url", "", "use NATS servers of your own, tls://HOST:PORT with commas between, in place of the hub's")
+	flags.StringVar(&o.natsCA, "nats-ca", "", "file with the certificate authority of the servers at --nats-url; default the system's")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub, made when it is empty (required without --systemd)")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-hub:"+imageTag(), "image of the hub")
+	flags.StringVar(&o.image, "image", manifests.HubImage(builtVersion()), "image of the hub")
+	flags.StringVar(&o.agentImage, "agent-image", "", "image of the agents in what /install/ answers; default that of the hub's version")
 	flags.StringVar(&o.namespace, "namespace", manifests.DefaultNamespace, "namespace of the hub")
 	flags.BoolVar(&o.systemd, "systemd", false, "print a systemd unit instead of a manifest")
 	return cmd
@@ -85,6 +90,7 @@ func (o installHub) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
+	tellOfTag(cmd, o.image)
 	_, err = cmd.OutOrStdout().Write(manifest)
 	return err
 }
@@ -107,7 +113,13 @@ func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
 	}
 	config := manifests.HubConfig{
 		Repo: o.repo, Branch: o.branch, GitUsername: o.username,
-		Hosts: o.hosts, Image: o.image, Namespace: o.namespace,
+		Hosts: o.hosts, Image: o.image, AgentImage: o.agentImage, Namespace: o.namespace, WebSocket: o.webSocket, NATSURL: o.natsURL,
+	}
+	if o.natsCA != "" {
+		var err error
+		if config.NATSCA, err = os.ReadFile(o.natsCA); err != nil {
+			return manifests.HubConfig{}, fmt.Errorf("--nats-ca: %w", err)
+		}
 	}
 	if _, err := manifests.Unit(config); err != nil {
 		return manifests.HubConfig{}, usageError{cmd.CommandPath(), err}

@@ -60,6 +60,9 @@ from the hub. Where the cluster does not reach the hub's dashboard, --out and
 		Example: `  # one line for the administrator of cluster eu-3
   navarch token create --cluster eu-3 --identity ./identity --hub https://hub.example.com
 
+  # an agent that has no rights beyond two namespaces of the cluster
+  navarch token create --cluster eu-3 --identity ./identity --hub https://hub.example.com --profile namespaces --namespaces shop,blog
+
   # a file for a site without a way to the dashboard
   navarch token create --cluster eu-3 --identity ./identity --nats tls://hub.example.com:4222 --out eu-3.yaml
 
@@ -76,12 +79,13 @@ from the hub. Where the cluster does not reach the hub's dashboard, --out and
 	flags.DurationVar(&o.ttl, "ttl", defaultTTL, "how long the token is good")
 	flags.StringToStringVar(&o.labels, "labels", nil, "labels that `navarch clusters list` shows, as in env=prod,site=ham")
 	flags.StringVar(&o.approve, "approve", "auto", "auto, or manual: the agent waits for `navarch clusters approve`")
+	o.rights.flags(flags)
 	flags.StringVar(&o.out, "out", "", "write the manifest to this file")
 	flags.StringVar(&o.kustomize, "kustomize", "", "write a kustomize base into this folder, which must be empty")
 	flags.StringArrayVar(&o.hubs, "nats", nil, "URL under which the cluster reaches the hub's NATS, for --out and --kustomize; may be repeated")
 	flags.StringVar(&o.ca, "hub-ca", "", "file with the certificate authority of a NATS server of your own, for --out and --kustomize; default the hub's")
 	o.proxyFlags(flags, ", for --out and --kustomize")
-	flags.StringVar(&o.image, "image", "ghcr.io/navarch/navarch-agent:"+imageTag(), "image of the agent, for --out and --kustomize")
+	flags.StringVar(&o.image, "image", manifests.AgentImage(builtVersion()), "image of the agent, for --out and --kustomize")
 	return cmd
 }
 
@@ -110,6 +114,9 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 	config, err := o.config(cmd, wire.Invitation{
 		Expires: time.Now().Add(o.ttl), Approve: o.approve == "manual", Labels: o.labels,
 	})
+	if err == nil && inFiles {
+		tellOfTag(cmd, o.image)
+	}
 	switch {
 	case err != nil:
 		return err

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"regexp"
 	"runtime"
 	"runtime/debug"
 
@@ -50,9 +49,4 @@ func builtVersion() string {
 		return build.Main.Version
 	}
 	return version
-}
-
-// imageTag is the tag of the images that belong to this version.
-func imageTag() string {
-	return regexp.MustCompile(`[^A-Za-z0-9._-]`).ReplaceAllString(builtVersion(), "-")
 }

@@ -56,6 +56,7 @@ type figures struct {
 	announced         time.Time     // the newest
 	heard             time.Time     // the longest ago; zero: never
 	heartbeats        int           // of clusters that are connected
+	whole             int           // of those, whose agents see nodes
 	nodes, nodesReady int
 	pods              map[string]int // by phase
 	cpu, memory, room amounts
@@ -92,6 +93,9 @@ func (f *figures) add(c *view.Cluster, now time.Time) {
 	}
 	f.heartbeats++
 	facts := c.Heartbeat.Facts
+	if len(facts.Namespaces) == 0 {
+		f.whole++
+	}
 	f.nodes += facts.Nodes
 	f.nodesReady += facts.NodesReady
 	for phase, count := range facts.Pods {
@@ -136,8 +140,10 @@ func (f *figures) send(name string, send gauge) {
 	if f.heartbeats == 0 {
 		return
 	}
-	send(clusterNodesDesc, float64(f.nodesReady), name, "true")
-	send(clusterNodesDesc, float64(f.nodes-f.nodesReady), name, "false")
+	if f.whole > 0 {
+		send(clusterNodesDesc, float64(f.nodesReady), name, "true")
+		send(clusterNodesDesc, float64(f.nodes-f.nodesReady), name, "false")
+	}
 	for _, phase := range phases {
 		send(clusterPodsDesc, float64(f.pods[phase]), name, phase)
 	}

@@ -1,0 +1,71 @@
+package manifests
+
+import (
+	"errors"
+	"net"
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	natsCAName = "nats-ca.crt"
+	// webSocketPort is where the hub listens: it has no right to ports below 1024. Its
+	// Service has port 443.
+	webSocketPort = 8443
+)
+
+// natsArgs says how agents reach NATS.
+func (c HubConfig) natsArgs() ([]string, error) {
+	switch {
+	case c.NATSURL == "" && len(c.NATSCA) > 0:
+		return nil, errors.New("a certificate authority of NATS has no meaning without the URL of its servers")
+	case c.NATSURL != "" && c.WebSocket:
+		return nil, errors.New("the hub offers WebSocket with its own NATS server only: servers of your own offer it themselves")
+	case c.NATSURL != "":
+		return []string{"--nats-url=" + c.NATSURL}, nil
+	case !c.WebSocket:
+		return nil, nil
+	}
+	if len(c.Hosts) == 0 {
+		return nil, errors.New("agents can use WebSocket only where the hub has a host that they reach it by")
+	}
+	urls := "--agent-urls="
+	for i, host := range c.Hosts {
+		if i > 0 {
+			urls += ","
+		}
+		urls += "tls://" + net.JoinHostPort(host, "4222") + ",wss://" + net.JoinHostPort(host, "443")
+	}
+	return []string{"--nats-websocket-listen=:8443", urls}, nil
+}
+
+// port is one of a container, a Service or a NetworkPolicy, in their words.
+type port struct {
+	Name          string `yaml:"name,omitempty"`
+	ContainerPort int    `yaml:"containerPort,omitempty"`
+	Port          any    `yaml:"port,omitempty"`
+	TargetPort    string `yaml:"targetPort,omitempty"`
+}
+
+// connect fits the objects of a hub to how agents reach NATS.
+func (c HubConfig) connect(b *base) error {
+	if c.NATSURL != "" {
+		*b = slices.DeleteFunc(*b, func(o *yaml.Node) bool {
+			return value(o, "kind") == "Service" && value(o, "metadata.name") == "navarch-hub-nats"
+		})
+		return nil
+	}
+	if !c.WebSocket {
+		return nil
+	}
+	return b.apply([]edit{
+		{"Service", "navarch-hub-nats", "spec.ports", []port{
+			{Name: "nats", Port: 4222, TargetPort: "nats"}, {Name: "websocket", Port: 443, TargetPort: "websocket"},
+		}},
+		{"NetworkPolicy", "navarch-hub", "spec.ingress.0.ports", []port{{Port: "nats"}, {Port: "websocket"}}},
+		{"StatefulSet", "navarch-hub", "spec.template.spec.containers.0.ports", []port{
+			{Name: "http", ContainerPort: 8080}, {Name: "nats", ContainerPort: 4222}, {Name: "websocket", ContainerPort: webSocketPort},
+		}},
+	})
+}
