@@ -42,6 +42,7 @@ type Config struct {
 	Listen      string            // address of metrics and probes; empty: none
 	Identity    string            // of this agent among those of the cluster; default the host's name
 	Version     string
+	Decrypter   string // the program that decrypts; default sops.Program beside this one
 	Log         *slog.Logger
 }
 
@@ -125,7 +126,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	}
 	reconciler := newReconciler(c, h, reports, e, m)
 	keeper := newKeeper(h.shelf, cache, c.Log)
-	heart := newHeart(conn.Heartbeat, lookAround(c, m, h.fetcher, h.cluster), h.cluster.Dirty(), c.Log)
+	heart := newHeart(conn.Heartbeat, lookAround(c, m, h), h.cluster.Dirty(), c.Log)
 	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}
 	cache.Restore(h.shelf.Contents())
 
@@ -196,7 +197,8 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hands{client: client, inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
+	h := &hands{client: client, inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}
+	return h, h.openKeys(ctx, c)
 }
 
 // again tells everything once more after every connection: the hub may have lost it.

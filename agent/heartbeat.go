@@ -7,8 +7,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/navarch/navarch/agent/fetch"
-	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/wire"
 )
 
@@ -29,14 +27,14 @@ func newHeart(send func(context.Context, wire.Heartbeat) error, look func() wire
 }
 
 // lookAround returns what heartbeats say.
-func lookAround(c Config, m *metrics, f *fetch.Fetcher, cluster *observe.Cluster) func() wire.Heartbeat {
+func lookAround(c Config, m *metrics, h *hands) func() wire.Heartbeat {
 	instance := rand.Text()[:12]
 	return func() wire.Heartbeat {
-		accepted, refused := f.Accepted()
+		accepted, refused := h.fetcher.Accepted()
 		return wire.Heartbeat{
 			Version: wire.Version, Cluster: c.Cluster, Instance: instance, Agent: c.Version, Time: time.Now().UTC(),
 			Epoch: accepted.Epoch, Sequence: accepted.Sequence, Revision: accepted.Revision, Index: accepted.Index,
-			Refused: refused, Facts: cluster.Facts(), Cost: m.cost(),
+			Refused: refused, Facts: h.cluster.Facts(), Cost: m.cost(), Recipient: h.keys.Recipient(),
 		}
 	}
 }

@@ -129,7 +129,7 @@ func TestEveryFormat(t *testing.T) {
 			if bytes.Contains(encrypted, []byte(canary)) {
 				t.Fatal("it is not encrypted")
 			}
-			a, err := ask(t, request{Identities: []string{newIdentity(t).String(), identity.String()}, Documents: []document{{Format: format, Content: encrypted}}})
+			a, err := ask(t, request{Identities: map[string]string{"old": "# an older one\n" + newIdentity(t).String(), "new": identity.String()}, Documents: []document{{Format: format, Content: encrypted}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -174,7 +174,7 @@ func TestRefusals(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			a, err := ask(t, request{Identities: []string{mine.String()}, Documents: []document{c.document}})
+			a, err := ask(t, request{Identities: map[string]string{"own": mine.String()}, Documents: []document{c.document}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,13 +187,13 @@ func TestRefusals(t *testing.T) {
 		})
 	}
 	t.Run("an edit that is told", func(t *testing.T) {
-		a, err := ask(t, request{Identities: []string{mine.String()}, Documents: []document{{Format: "yaml", Content: edit("name: db", "name: other"), Edited: true}}})
+		a, err := ask(t, request{Identities: map[string]string{"own": mine.String()}, Documents: []document{{Format: "yaml", Content: edit("name: db", "name: other"), Edited: true}}})
 		if err != nil || !bytes.Contains(a.Documents[0].Content, []byte(canary)) {
 			t.Errorf("%+v %v", a, err)
 		}
 	})
 	t.Run("one does not keep the others back", func(t *testing.T) {
-		a, err := ask(t, request{Identities: []string{mine.String()}, Documents: []document{{Format: "yaml", Content: []byte(":")}, {Format: "yaml", Content: sealed}}})
+		a, err := ask(t, request{Identities: map[string]string{"own": mine.String()}, Documents: []document{{Format: "yaml", Content: []byte(":")}, {Format: "yaml", Content: sealed}}})
 		if err != nil || a.Documents[0].Refusal != malformed || !bytes.Contains(a.Documents[1].Content, []byte(canary)) {
 			t.Errorf("%+v %v", a, err)
 		}
@@ -213,15 +213,15 @@ func bomb() string {
 func TestKeysAreNeverRepeated(t *testing.T) {
 	identity := newIdentity(t).String()
 	for name, r := range map[string]request{
-		"a damaged identity":    {Identities: []string{identity[:len(identity)-4] + "QQQQ"}},
-		"another program's key": {Identities: []string{"AGE-PLUGIN-RUN-1QQQ " + canary}},
+		"a damaged identity":    {Identities: map[string]string{"mine.agekey": identity[:len(identity)-4] + "QQQQ"}},
+		"another program's key": {Identities: map[string]string{"mine.agekey": "AGE-PLUGIN-RUN-1QQQ " + canary}},
 		"an unknown credential": {Environment: map[string]string{"SOPS_AGE_KEY_CMD": canary}},
 		"one of a program":      {Environment: map[string]string{"LD_PRELOAD": canary}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := ask(t, r)
-			if err == nil || strings.Contains(err.Error(), identity[20:40]) {
-				t.Errorf("got %v, want a refusal that does not repeat the key", err)
+			a, err := ask(t, r)
+			if err != nil || a.Problem == "" || strings.Contains(a.Problem, identity[20:40]) || strings.Contains(a.Problem, canary) {
+				t.Errorf("got %q %v, want a problem that does not repeat the key", a.Problem, err)
 			}
 		})
 	}

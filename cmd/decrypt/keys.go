@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -24,19 +26,20 @@ type keys struct {
 // openKeys reads the keys of a request.
 func openKeys(r request) (*keys, error) {
 	k := &keys{}
-	for i, text := range r.Identities {
-		found, err := age.ParseIdentities(strings.NewReader(text))
+	for _, name := range slices.Sorted(maps.Keys(r.Identities)) {
+		found, err := age.ParseIdentities(strings.NewReader(r.Identities[name]))
 		if err != nil { // whose words could repeat a part of the key
-			return nil, fmt.Errorf("read age identity %d: it is none (keep what age-keygen wrote)", i+1)
+			return nil, fmt.Errorf("%q holds no identity of age (keep what age-keygen wrote)", name)
 		}
 		k.identities = append(k.identities, found...)
 	}
-	for name, value := range r.Environment {
+	for _, name := range slices.Sorted(maps.Keys(r.Environment)) {
+		value := r.Environment[name]
 		if _, known := environment[name]; !known {
-			return nil, fmt.Errorf("%q is no credential of a key service", name)
+			return nil, fmt.Errorf("%q is no credential of a key service (age identities have names that end in .agekey)", name)
 		}
 		if err := os.Setenv(name, value); err != nil {
-			return nil, fmt.Errorf("take credential %q: it cannot be set", name)
+			return nil, fmt.Errorf("%q cannot be passed on (take NUL bytes out of it)", name)
 		}
 		if len(value) > 3 {
 			k.secrets = append(k.secrets, value)

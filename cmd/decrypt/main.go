@@ -44,7 +44,7 @@ func run(in io.Reader, out io.Writer) error {
 	}
 	keys, err := openKeys(r)
 	if err != nil {
-		return err
+		return json.NewEncoder(out).Encode(answer{Problem: err.Error()})
 	}
 	a := answer{Documents: make([]result, len(r.Documents))}
 	for i, d := range r.Documents {

@@ -2,8 +2,9 @@ package main
 
 // request is what the agent asks.
 type request struct {
-	// Identities are age's, one or more a line, as age-keygen writes them.
-	Identities []string `json:"identities,omitempty"`
+	// Identities are age's by the names that people gave them, as age-keygen writes them:
+	// one a line.
+	Identities map[string]string `json:"identities,omitempty"`
 	// Environment holds the credentials of key services, by the names that SOPS's own
 	// command reads from its environment. Names that are not in [environment] are refused.
 	Environment map[string]string `json:"environment,omitempty"`
@@ -22,9 +23,11 @@ type document struct {
 	Edited bool `json:"edited,omitempty"`
 }
 
-// answer has one result for each document of the request, in order.
+// answer has one result for each document of the request, in order, or none.
 type answer struct {
-	Documents []result `json:"documents"`
+	Documents []result `json:"documents,omitempty"`
+	// Problem says what is wrong with the keys, by their names; then nothing is decrypted.
+	Problem string `json:"problem,omitempty"`
 }
 
 // result is a plain document, or why there is none.
