@@ -23,7 +23,7 @@ func (h *hands) openKeys(ctx context.Context, c Config) error {
 	digest, err := h.keys.Open(ctx)
 	switch {
 	case err == nil:
-		h.client.KeyHashes(digest)
+		h.client.KeyHashes(digest, sops.Sealed)
 	case apierrors.IsForbidden(err) || errors.Is(err, sops.ErrSealed):
 		c.Log.Warn("no age key: what is encrypted cannot be applied, and Secrets are written again at every start", "err", err)
 		return nil

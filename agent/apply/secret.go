@@ -26,8 +26,33 @@ func secret(id fleet.ObjectID) bool { return id.Group == "" && id.Kind == "Secre
 // KeyHashes sets the key of the hashes of Secrets. The inventory keeps these hashes, for
 // more people to read than may read Secrets: without the key nobody can try out what a
 // short password could be. Hashes of another key are those of other content. Without this
-// call the key is a random one. It is called before the client is used.
-func (c *Client) KeyHashes(key []byte) { c.digest = key }
+// call the key is a random one. What sealed says is encrypted needs no key, and stays the
+// same when the key is another. It is called before the client is used.
+func (c *Client) KeyHashes(key []byte, sealed func(*unstructured.Unstructured) bool) {
+	c.digest, c.sealed = key, sealed
+}
+
+// encodeStrings moves what a Secret has under stringData to data, where it has precedence.
+// The API server does the same, but remembers the wrong fields as the agent's: it would
+// not notice that somebody else has changed them, and not remove them with the app's.
+func encodeStrings(o *unstructured.Unstructured) {
+	texts, found, err := unstructured.NestedStringMap(o.Object, "stringData")
+	if !secret(IDOf(o)) || !found || err != nil {
+		return // what is no text, the API server refuses
+	}
+	data, found, err := unstructured.NestedMap(o.Object, "data")
+	if err != nil {
+		return
+	}
+	if !found || data == nil {
+		data = map[string]any{}
+	}
+	for name, text := range texts {
+		data[name] = base64.StdEncoding.EncodeToString([]byte(text))
+	}
+	o.Object["data"] = data
+	delete(o.Object, "stringData")
+}
 
 func (c *Client) keyedHash(body []byte) string {
 	hash := hmac.New(sha256.New, c.digest)

@@ -2,7 +2,8 @@ package main
 
 import (
 	"fmt"
-	"slices"
+	"net/http"
+	"net/url"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -26,28 +27,29 @@ compare a key once with what the cluster itself says:
 
   # encrypt for one
   sops encrypt --age "$(navarch clusters keys eu-1 | awk 'NR == 2 { print $2 }')" --encrypted-regex '^(data|stringData)$' -i secret.yaml`,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		Args: cobra.ArbitraryArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(cmd *cobra.Command, names []string) error {
 			hub, err := parseHub(cmd, o.hub)
 			if err != nil {
 				return err
 			}
-			clusters, err := hub.clusters(cmd.Context())
-			if err != nil {
-				return err
-			}
+			var clusters []clusterAnswer
 			for _, name := range names {
-				if !slices.ContainsFunc(clusters, func(c clusterAnswer) bool { return string(c.Name) == name }) {
-					return fmt.Errorf("the hub knows no cluster %q (see `navarch clusters keys`)", name)
+				var one clusterAnswer
+				if err := hub.call(cmd.Context(), http.MethodGet, "/api/v1/clusters/"+url.PathEscape(name), nil, &one); err != nil {
+					return err
+				}
+				clusters = append(clusters, one)
+			}
+			if len(names) == 0 {
+				if clusters, err = hub.clusters(cmd.Context()); err != nil {
+					return err
 				}
 			}
 			// What cannot be written, Flush tells of.
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			_, _ = fmt.Fprintln(table, "CLUSTER\tAGE KEY")
 			for _, c := range clusters {
-				if len(names) > 0 && !slices.Contains(names, string(c.Name)) {
-					continue
-				}
 				key := "-"
 				if c.Agent != nil && c.Agent.Recipient != "" {
 					key = c.Agent.Recipient
