@@ -7,7 +7,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 )
 
 // Tools are the programs that an environment is made of.
@@ -55,11 +54,10 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 // buildDecrypt builds the program that is a module of its own, with the flags that make
 // builds it with, so that what is compiled once is good for both.
 func (t Tools) buildDecrypt(ctx context.Context) error {
-	root, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/navarch/navarch").Output()
+	folder, err := decryptFolder(ctx)
 	if err != nil {
-		return fmt.Errorf("find the sources: %w", err)
+		return err
 	}
-	folder := filepath.Join(strings.TrimSpace(string(root)), "cmd", "decrypt")
 	build := exec.CommandContext(ctx, "go", "build", "-C", folder, "-trimpath", "-ldflags", "-s -w", "-o", t.Decrypt, ".")
 	if out, err := build.CombinedOutput(); err != nil {
 		return fmt.Errorf("build navarch-decrypt: %w\n%s", err, out)
