@@ -35,15 +35,17 @@ demo: build members ## run the main job: three clusters, a Git server, the hub a
 .PHONY: test
 test: lint members $(GOTESTSUM) $(KUSTOMIZE) $(PROMETHEUS) $(REGISTRY_BIN) browser ## pass every test, those against real clusters too
 	@cd e2e/localcluster && $(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 15m ./...
+	@cd cmd/decrypt && $(GOTESTSUM) --format pkgname-and-test-fails -- -trimpath ./...
 	@$(GOTESTSUM) --format pkgname-and-test-fails -- -timeout 30m ./...
 
 ## Day to day
 
 .PHONY: build
-build: ## build navarch, navarch-hub, navarch-agent and the demo into bin/
+build: ## build navarch, navarch-hub, navarch-agent, navarch-decrypt and the demo into bin/
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch ./cmd/navarch
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-hub ./cmd/hub
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-agent ./cmd/agent
+	@go build -C cmd/decrypt -trimpath -ldflags '-s -w' -o $(BIN)/navarch-decrypt .
 	@go build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)/navarch-demo ./e2e/demo
 
 .PHONY: images
@@ -59,6 +61,7 @@ check: lint $(GOTESTSUM) ## pass everything that needs no cluster
 lint: $(GOLANGCI_LINT) ## look for what a reviewer would say first
 	@$(GOLANGCI_LINT) run ./...
 	@cd e2e/localcluster && $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...
+	@cd cmd/decrypt && GOFLAGS=-trimpath $(GOLANGCI_LINT) run --config $(CURDIR)/.golangci.yml ./...
 
 .PHONY: bench
 bench: build members ## measure speed and cost on real members, with the floor in the same run (COMPARE=kubectl or ssa: and them, ONLY=one,idle,…)

@@ -36,11 +36,12 @@ var mayImport = map[string][]string{
 	"hub/natsconf":         {"fleet", "wire"},
 	"hub/repo":             {"fleet"},
 	"hub/view":             {"fleet", "wire"},
-	"agent":                {"fleet", "overlays", "wire", "wire/natsconn", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe"},
+	"agent":                {"fleet", "overlays", "wire", "wire/natsconn", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "agent/sops"},
 	"agent/enrol":          {"fleet", "wire", "wire/natsconn"},
 	"agent/apply":          {"fleet", "overlays", "wire"},
 	"agent/fetch":          {"fleet", "overlays", "wire", "wire/natsconn"},
 	"agent/observe":        {"fleet", "wire"},
+	"agent/sops":           {},
 	"cmd/hub":              {"hub", "hub/enrol", "cmd/internal/profile"},
 	"cmd/agent":            {"agent", "fleet", "cmd/internal/profile"},
 	"cmd/images":           {},
@@ -63,9 +64,10 @@ var onlyImporter = map[string][]string{
 	"sigs.k8s.io/kustomize/":             {"overlays"},
 	"github.com/nats-io/nats.go":         {"wire/natsconn"},
 	"github.com/nats-io/nats-server/v2/": {"hub/broker"},
-	"k8s.io/client-go/":                  {"agent", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "cmd/agent"},
+	"k8s.io/client-go/":                  {"agent", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "agent/sops", "cmd/agent"},
 	"sigs.k8s.io/controller-runtime":     {"agent", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "cmd/agent"},
 	"github.com/fluxcd/":                 {"agent", "agent/apply", "agent/observe"},
+	"filippo.io/age":                     {"agent/sops"},
 }
 
 // impure lists what the pure packages never import.

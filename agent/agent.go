@@ -45,6 +45,7 @@ type Config struct {
 	Listen      string            // address of metrics and probes; empty: none
 	Identity    string            // of this agent among those of the cluster; default the host's name
 	Version     string
+	Decrypter   string // the program that decrypts; default sops.Program beside this one
 	Log         *slog.Logger
 }
 
@@ -104,11 +105,10 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	if err != nil {
 		return err
 	}
-	pins, err := enrol.OpenPins(ctx, membership(c, nil))
-	if err != nil {
+	if h.pins, err = enrol.OpenPins(ctx, membership(c, nil)); err != nil {
 		return err
 	}
-	conn, err := dial(ctx, c, pins, group)
+	conn, err := dial(ctx, c, h.pins, group)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	if err != nil {
 		return err
 	}
-	h.fetcher = fetch.New(c.Cluster, pins.Announcement, conn, cache, accepted)
+	h.fetcher = fetch.New(c.Cluster, h.pins.Announcement, conn, cache, accepted)
 	reports := newReporter(conn.Report, c.Log)
 	state.reports.Store(reports)
 	state.watcher.Store(h.watcher)
@@ -132,7 +132,7 @@ func run(ctx context.Context, c Config, m *metrics, state *state) error {
 	}
 	reconciler := newReconciler(c, h, reports, e, m)
 	keeper := newKeeper(h.shelf, cache, c.Log)
-	heart := newHeart(conn.Heartbeat, lookAround(c, m, h.fetcher, pins, h.cluster), h.cluster.Dirty(), c.Log)
+	heart := newHeart(conn.Heartbeat, lookAround(c, m, h), h.cluster.Dirty(), c.Log)
 	receiver := &receiver{hands: h, reconciler: reconciler, keeper: keeper, heart: heart, log: c.Log, told: make(chan struct{})}
 	cache.Restore(h.shelf.Contents())
 
@@ -208,7 +208,8 @@ func prepare(ctx context.Context, c Config) (*hands, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hands{client: client.Within(c.Namespaces), inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}, nil
+	h := &hands{client: client.Within(c.Namespaces), inventory: inventory, shelf: shelf, watcher: watcher, cluster: cluster}
+	return h, h.openKeys(ctx, c)
 }
 
 // again tells everything once more after every connection: the hub may have lost it.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/navarch/navarch/agent/apply"
 	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/agent/sops"
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
 )
@@ -184,7 +185,7 @@ func worst(objects []wire.ObjectReport) (message string, failed bool) {
 
 // permanent tells whether nothing will change before somebody does something.
 func permanent(err error) bool {
-	return slices.ContainsFunc(flatten(err), apply.Permanent)
+	return slices.ContainsFunc(flatten(err), func(each error) bool { return apply.Permanent(each) || errors.Is(each, sops.ErrSealed) })
 }
 
 // flatten returns the errors that were joined into one.

@@ -128,6 +128,9 @@ func (h *hands) mend(ctx context.Context, w *work) (r result) {
 		New:    h.fresh(w),
 		DryRun: w.kind == looks,
 	}
+	if way.Opened, r.err = h.open(ctx, built, way.There); r.err != nil {
+		return r
+	}
 	if w.kind == mends {
 		if r.err = h.makeNamespaces(ctx, client, "", built); r.err != nil {
 			return r

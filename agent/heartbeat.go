@@ -7,9 +7,6 @@ import (
 	"reflect"
 	"time"
 
-	"github.com/navarch/navarch/agent/enrol"
-	"github.com/navarch/navarch/agent/fetch"
-	"github.com/navarch/navarch/agent/observe"
 	"github.com/navarch/navarch/wire"
 )
 
@@ -30,14 +27,14 @@ func newHeart(send func(context.Context, wire.Heartbeat) error, look func() wire
 }
 
 // lookAround returns what heartbeats say.
-func lookAround(c Config, m *metrics, f *fetch.Fetcher, pins *enrol.Pins, cluster *observe.Cluster) func() wire.Heartbeat {
+func lookAround(c Config, m *metrics, h *hands) func() wire.Heartbeat {
 	instance := rand.Text()[:12]
 	return func() wire.Heartbeat {
-		accepted, refused := f.Accepted()
+		accepted, refused := h.fetcher.Accepted()
 		return wire.Heartbeat{
 			Version: wire.Version, Cluster: c.Cluster, Instance: instance, Agent: c.Version, Time: time.Now().UTC(),
 			Epoch: accepted.Epoch, Sequence: accepted.Sequence, Revision: accepted.Revision, Index: accepted.Index,
-			Refused: refused, Facts: cluster.Facts(), Cost: m.cost(), Pins: pins.Told(),
+			Refused: refused, Facts: h.cluster.Facts(), Cost: m.cost(), Pins: h.pins.Told(), Recipient: h.keys.Recipient(),
 		}
 	}
 }

@@ -10,8 +10,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/navarch/navarch/agent/apply"
+	"github.com/navarch/navarch/agent/enrol"
 	"github.com/navarch/navarch/agent/fetch"
 	"github.com/navarch/navarch/agent/observe"
+	"github.com/navarch/navarch/agent/sops"
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
 )
@@ -64,6 +66,9 @@ type hands struct {
 	fetcher   *fetch.Fetcher
 	watcher   *observe.Watcher
 	cluster   *observe.Cluster
+	pins      *enrol.Pins
+	keys      *sops.Keys
+	opener    *sops.Opener
 	reserved  reservations
 }
 
@@ -110,6 +115,9 @@ func (h *hands) apply(ctx context.Context, w *work) (r result) {
 	}
 	h.look(ctx, w)
 	way := apply.Way{Terms: h.terms(w, built), There: h.there(w), New: h.fresh(w)}
+	if way.Opened, r.err = h.open(ctx, built, way.There); r.err != nil {
+		return r
+	}
 	if way.Atomic {
 		if r.err = client.Rehearse(ctx, built, way); r.err != nil {
 			return r

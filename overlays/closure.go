@@ -38,6 +38,8 @@ type closure struct {
 	bytes    int // of everything read, as often as kustomize reads it
 	full     bool
 	problems fleet.Problems
+
+	plainSecrets fleet.Problems // see [Source.Warnings]
 }
 
 func newClosure(repo fs.FS) *closure {
@@ -213,6 +215,7 @@ func (c *closure) kustomization(dir string, component bool, at fleet.Problem, st
 		}
 		c.take(dir, ref, stack)
 	}
+	c.checkGenerators(dir, k)
 }
 
 // load returns the parsed kustomization of a folder, or nil when it was refused.
@@ -328,7 +331,7 @@ func (c *closure) checkResources(file string, content []byte) {
 				"%s describes the fleet and cannot run in a cluster", scalar(doc.node, "kind"))
 			continue
 		}
-		c.problems = append(c.problems, doc.checkObjects(file)...)
+		c.checkObjects(file, doc)
 	}
 }
 

@@ -1,8 +1,6 @@
 package overlays
 
 import (
-	"crypto/sha256"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"regexp"
@@ -47,8 +45,8 @@ type FieldChange struct {
 // two different values.
 const Hidden = "(hidden)"
 
-// Compare returns what becomes of objects, by identity. The values of Secrets, and
-// the annotation in which kubectl repeats an object, are compared and hidden. The
+// Compare returns what becomes of objects, by identity. The values of Secrets, wherever
+// an annotation repeats them, and what SOPS has encrypted, are compared and hidden. The
 // arguments are not written to.
 func Compare(before, after []*unstructured.Unstructured) []ObjectChange {
 	old, now := byID(before), byID(after)
@@ -116,47 +114,6 @@ func replaced(changes []ObjectChange, old, now map[fleet.ObjectID]*unstructured.
 // compareObjects returns what differs between two forms of an object.
 func compareObjects(before, after *unstructured.Unstructured) []FieldChange {
 	return compareValues("", veiled(before), veiled(after), nil)
-}
-
-// veil stands for a hidden value: equal for equal values.
-type veil [sha256.Size]byte
-
-// lastApplied is the annotation in which kubectl repeats the whole object.
-const lastApplied = "kubectl.kubernetes.io/last-applied-configuration"
-
-// veiled returns an object with the values in veils that are not to be shown.
-func veiled(object *unstructured.Unstructured) map[string]any {
-	copied := maps.Clone(object.Object)
-	fields := []string{}
-	if object.GetKind() == "Secret" && object.GroupVersionKind().Group == "" {
-		fields = []string{"data", "stringData"}
-	}
-	for _, field := range fields {
-		values, _ := copied[field].(map[string]any)
-		hidden := make(map[string]any, len(values))
-		for key, value := range values {
-			hidden[key] = veilOf(value)
-		}
-		if copied[field] = hidden; len(hidden) == 0 {
-			delete(copied, field)
-		}
-	}
-	annotations, found, _ := unstructured.NestedStringMap(copied, "metadata", "annotations")
-	if value, set := annotations[lastApplied]; found && set {
-		metadata := maps.Clone(copied["metadata"].(map[string]any))
-		all := maps.Clone(metadata["annotations"].(map[string]any))
-		all[lastApplied] = veilOf(value)
-		metadata["annotations"], copied["metadata"] = all, metadata
-	}
-	return copied
-}
-
-func veilOf(value any) veil {
-	encoded, err := json.Marshal(value)
-	if err != nil {
-		panic(fmt.Sprintf("encode a decoded value: %v", err))
-	}
-	return sha256.Sum256(encoded)
 }
 
 // shown returns a value with what is hidden taken out of the veils.

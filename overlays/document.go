@@ -169,6 +169,10 @@ func (d document) checkObjects(file string) fleet.Problems {
 		at := fleet.Problem{File: file, Line: d.lineOf(object)}
 		kind := scalar(object, "kind")
 		switch {
+		case sealedIdentity(object) != "":
+			at.Field = sealedIdentity(object)
+			at.Message = "it is encrypted, so nobody can tell what the object is or where it belongs"
+			at.Hint = "encrypt only values: set encrypted_regex: ^(data|stringData)$ in .sops.yaml"
 		case kind == "" || scalar(object, "apiVersion") == "":
 			at.Message = "a document that is no Kubernetes object: it has no apiVersion or no kind"
 			at.Hint = "keep other YAML out of the folders of an app"

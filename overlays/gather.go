@@ -23,6 +23,8 @@ type Source struct {
 	Written string
 	// Digest is that of Files.
 	Digest fleet.Digest
+	// Warnings name the Secrets in Files that whoever reads the repository can read.
+	Warnings fleet.Problems
 	// Paths are the paths of the repository that decided over Files, sorted: the
 	// files that were read or looked for, and with a slash at the end the folders
 	// of which everything below counts. See [Touched].
@@ -58,7 +60,7 @@ func Gather(repo fs.FS, app fleet.App) (Source, error) {
 	if err := c.problems.Sorted().Err(); err != nil {
 		return Source{}, err
 	}
-	return Source{Files: c.files, Root: root, Written: c.written, Digest: c.files.Digest(), Paths: c.listed()}, nil
+	return Source{Files: c.files, Root: root, Written: c.written, Digest: c.files.Digest(), Paths: c.listed(), Warnings: c.plainSecrets.Sorted()}, nil
 }
 
 // source gathers an app's source and returns the folder to build.
@@ -209,7 +211,7 @@ func (c *closure) withoutFleet(name string, content []byte) (rest []byte, object
 		if doc.isFleet() {
 			continue
 		}
-		c.problems = append(c.problems, doc.checkObjects(name)...)
+		c.checkObjects(name, doc)
 		if objects++; objects > 1 {
 			kept.WriteString("---\n")
 		}

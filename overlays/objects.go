@@ -77,7 +77,7 @@ func (c *closure) takeDocument(file string, doc document, taken map[string]strin
 		c.refuse(at, "", "%s describes the fleet and cannot run in a cluster", scalar(doc.node, "kind"))
 		return
 	}
-	c.problems = append(c.problems, doc.checkObjects(file)...)
+	c.checkObjects(file, doc)
 	name := doc.fileName()
 	if first, twice := taken[name]; twice {
 		c.refuse(at, "keep one", "%s %q is also in %s", scalar(doc.node, "kind"), scalar(doc.node, "metadata", "name"), first)

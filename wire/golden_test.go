@@ -106,6 +106,7 @@ func heartbeat() wire.Heartbeat {
 			Pods:        map[string]int{"Running": 41, "Pending": 1},
 		},
 		Cost: wire.Cost{CPUSeconds: 12.5, ResidentBytes: 50 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
+		Recipient: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
 	}
 }
 

@@ -138,6 +138,10 @@ type Heartbeat struct {
 	Pins Pins `json:"pins,omitzero"`
 	// Cost is what this run of the agent took so far; zero: it does not say.
 	Cost Cost `json:"cost,omitzero"`
+	// Recipient is age's public key of the cluster, set by agents that decrypt: what SOPS
+	// has encrypted for it, only this cluster can read. Empty: the agent has none, or is
+	// older than this field.
+	Recipient string `json:"recipient,omitempty"`
 }
 
 // HeartbeatInterval is the longest silence of an agent that is well.

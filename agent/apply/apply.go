@@ -170,6 +170,9 @@ type Way struct {
 	New func(fleet.ObjectID) bool
 	// DryRun asks the API server what would become of the objects, and changes nothing.
 	DryRun bool
+	// Opened has the plain form of each object that is encrypted and not There, or why
+	// there is none, by what [IDOf] says of it as it was built.
+	Opened map[fleet.ObjectID]Opened
 }
 
 // ApplyAll applies what was built, stage by stage, but for the objects that are
@@ -205,10 +208,16 @@ type stranger struct {
 func (c *Client) prepareAll(built []*unstructured.Unstructured, way Way) (ready []Object, unknown []stranger, failures []error) {
 	for _, b := range built {
 		o, err := c.Prepare(b)
+		if err == nil {
+			err = c.reaches(o.Kind, o.ID)
+		}
+		if err == nil && way.There(o) {
+			continue
+		}
+		if err == nil {
+			o, err = c.open(o, way.Opened[IDOf(b)])
+		}
 		switch {
-		case err == nil && c.reaches(o.Kind, o.ID) != nil:
-			failures = append(failures, &ObjectError{o.ID, c.reaches(o.Kind, o.ID)})
-		case err == nil && way.There(o):
 		case err == nil:
 			ready = append(ready, o)
 		case meta.IsNoMatchError(err):
@@ -242,6 +251,9 @@ func (c *Client) applyLate(ctx context.Context, unknown []stranger, defined map[
 				o, err = c.Prepare(u.built)
 				return err == nil || !meta.IsNoMatchError(err), nil
 			})
+		}
+		if err == nil {
+			o, err = c.open(o, way.Opened[IDOf(u.built)])
 		}
 		if err != nil {
 			failures = append(failures, &ObjectError{o.ID, err})

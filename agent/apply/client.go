@@ -2,6 +2,8 @@ package apply
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -47,6 +49,8 @@ type Client struct {
 	user    string // whose rights are used; empty: the agent's
 	// namespaces are those that the client touches objects of; empty: the whole cluster.
 	namespaces []string
+	digest  []byte // key of the hashes of Secrets
+	sealed  func(*unstructured.Unstructured) bool
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of
@@ -71,7 +75,12 @@ func NewClient(config *rest.Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("prepare the connection to the API server: %w", err)
 	}
-	return &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: &foreign{lists: map[place]*foreignList{}}}, nil
+	c := &Client{rest: raw, mapper: mapper, dynamic: watching, slots: make(chan struct{}, atOnce), foreign: &foreign{lists: map[place]*foreignList{}}}
+	c.digest, c.sealed = make([]byte, sha256.Size), func(*unstructured.Unstructured) bool { return false }
+	if _, err := rand.Read(c.digest); err != nil {
+		return nil, fmt.Errorf("make a key for hashes: %w", err)
+	}
+	return c, nil
 }
 
 // Kind is a kind of the cluster's API.
@@ -124,7 +133,9 @@ type Object struct {
 	// Runs identifies what a Job runs that the cluster deletes by itself when it has
 	// finished; empty for any other object.
 	Runs string
-	hash string // of what Git says, where Body says something else
+	hash string // of what Git says, where that is not the hash of Body
+	// sealed is Body as it was before it was decrypted; nil where it was not.
+	sealed []byte
 }
 
 // Hash identifies what Git says of an object: the same bytes, the same hash.
@@ -156,6 +167,7 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	}
 	unstructured.RemoveNestedField(built.Object, "status")
 	dropInjected(built)
+	encodeStrings(built)
 	body, err := json.Marshal(built.Object)
 	if err != nil {
 		return Object{ID: IDOf(built)}, fmt.Errorf("encode %s: %w", IDOf(built), err)
@@ -164,7 +176,11 @@ func (c *Client) Prepare(built *unstructured.Unstructured) (Object, error) {
 	if err != nil {
 		return Object{ID: IDOf(built)}, fmt.Errorf("encode what %s runs: %w", IDOf(built), err)
 	}
-	return Object{ID: IDOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations(), Runs: runs}, nil
+	o := Object{ID: IDOf(built), Kind: kind, Body: body, Labels: built.GetLabels(), Annotations: built.GetAnnotations(), Runs: runs}
+	if secret(o.ID) && !c.sealed(built) {
+		o.hash = c.keyedHash(body)
+	}
+	return o, nil
 }
 
 // pathSafe refuses names that would make the path of an object that of another.
@@ -185,12 +201,14 @@ func IDOf(o *unstructured.Unstructured) fleet.ObjectID {
 
 // patch sends one server-side apply and returns the metadata of the result.
 func (c *Client) patch(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	return c.send(ctx, c.patchOf(o))
+	m, err := c.send(ctx, c.patchOf(o))
+	return m, o.veil(err)
 }
 
 // dryRun asks what one server-side apply would make of an object, and changes nothing.
 func (c *Client) dryRun(ctx context.Context, o Object) (metav1.ObjectMeta, error) {
-	return c.send(ctx, c.patchOf(o).Param("dryRun", metav1.DryRunAll))
+	m, err := c.send(ctx, c.patchOf(o).Param("dryRun", metav1.DryRunAll))
+	return m, o.veil(err)
 }
 
 func (c *Client) patchOf(o Object) *rest.Request {

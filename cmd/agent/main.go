@@ -68,6 +68,7 @@ func parse(args []string) (agent.Config, error) {
 	keyFlags(flags, &c)
 	flags.StringVar(&c.Listen, "listen", ":8081", "address of metrics and probes; empty: none")
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
+	secretFlags(flags, &c)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {
 		return c, err

@@ -47,6 +47,7 @@ identity: who has that folder may do it.`,
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub (required)")
 	cmd.AddCommand(
 		o.list(),
+		o.keys(),
 		o.about(membersCommand{
 			verb: enrol.VerbApprove, short: "Let a cluster in that waits for it",
 			long: "Let a cluster in whose token was made with --approve manual. It waits until then.",

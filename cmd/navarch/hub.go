@@ -84,7 +84,8 @@ type clusterAnswer struct {
 	Message string            `json:"message"`
 	Heard   time.Time         `json:"heard"`
 	Agent   *struct {
-		Version string `json:"version"`
+		Version   string `json:"version"`
+		Recipient string `json:"recipient"`
 	} `json:"agent"`
 	Apps []cellAnswer `json:"apps"`
 }

@@ -12,6 +12,8 @@ import (
 // Tools are the programs that an environment is made of.
 type Tools struct {
 	Hub, Agent, Navarch string
+	// Decrypt is what the agent decrypts with. It lies beside it.
+	Decrypt string
 	// NATS is the stock nats-server; empty where there is none.
 	NATS string
 	// Prometheus is the stock server; empty where there is none.
@@ -28,6 +30,7 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 	t := Tools{
 		Hub:          filepath.Join(dir, "navarch-hub"),
 		Agent:        filepath.Join(dir, "navarch-agent"),
+		Decrypt:      filepath.Join(dir, "navarch-decrypt"),
 		Navarch:      filepath.Join(dir, "navarch"),
 		NATS:         filepath.Join(dir, "nats-server"),
 		Localcluster: os.Getenv("NAVARCH_LOCALCLUSTER"),
@@ -45,7 +48,21 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 			return Tools{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
 	}
-	return t, nil
+	return t, t.buildDecrypt(ctx)
+}
+
+// buildDecrypt builds the program that is a module of its own, with the flags that make
+// builds it with, so that what is compiled once is good for both.
+func (t Tools) buildDecrypt(ctx context.Context) error {
+	folder, err := decryptFolder(ctx)
+	if err != nil {
+		return err
+	}
+	build := exec.CommandContext(ctx, "go", "build", "-C", folder, "-trimpath", "-ldflags", "-s -w", "-o", t.Decrypt, ".")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("build navarch-decrypt: %w\n%s", err, out)
+	}
+	return nil
 }
 
 // Installed returns the programs that make has built into dir.
@@ -53,10 +70,11 @@ func Installed(dir string) (Tools, error) {
 	t := Tools{
 		Hub:          filepath.Join(dir, "navarch-hub"),
 		Agent:        filepath.Join(dir, "navarch-agent"),
+		Decrypt:      filepath.Join(dir, "navarch-decrypt"),
 		Navarch:      filepath.Join(dir, "navarch"),
 		Localcluster: filepath.Join(dir, "localcluster"),
 	}
-	for _, program := range []string{t.Hub, t.Agent, t.Navarch, t.Localcluster} {
+	for _, program := range []string{t.Hub, t.Agent, t.Decrypt, t.Navarch, t.Localcluster} {
 		if _, err := os.Stat(program); err != nil {
 			return Tools{}, fmt.Errorf("find %s: %w (run `make build members`)", filepath.Base(program), err)
 		}

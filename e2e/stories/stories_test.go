@@ -70,6 +70,7 @@ func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	maps.Copy(all, planVerbs)
 	maps.Copy(all, scrapeVerbs)
 	maps.Copy(all, joinVerbs)
+	maps.Copy(all, secretVerbs)
 	return all
 }
 

@@ -62,6 +62,7 @@ func (c *Compiler) Read(tree fs.FS) (*Reading, fleet.Problems) {
 			problems = append(problems, asProblems(err, def)...)
 			continue
 		}
+		problems = append(problems, a.source.Warnings...)
 		r.apps[def.Name], r.Workloads[def.Name], needs[def.Name] = a, a.workloads, a.needs
 	}
 	r.followers = fleet.Followers(r.Definition, needs)

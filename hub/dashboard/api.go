@@ -111,6 +111,8 @@ type agentJSON struct {
 	Index    fleet.Digest `json:"index,omitempty"`
 	Refused  string       `json:"refused,omitempty"` // why it did not accept the newest
 	Cost     *wire.Cost   `json:"cost,omitempty"`    // absent: it does not say
+	// Recipient is the age key to encrypt for, so that only this cluster can decrypt.
+	Recipient string `json:"recipient,omitempty"`
 }
 
 // cellJSON is one app on one cluster. Conditions and objects are given with one
@@ -309,7 +311,7 @@ func clusterAsJSON(c *view.Cluster, whole bool) clusterJSON {
 		out.Facts = &h.Facts
 		out.Agent = &agentJSON{
 			Version: h.Agent, Instance: h.Instance, Epoch: h.Epoch, Sequence: h.Sequence,
-			Revision: h.Revision, Index: h.Index, Refused: h.Refused,
+			Revision: h.Revision, Index: h.Index, Refused: h.Refused, Recipient: h.Recipient,
 		}
 		if h.Cost != (wire.Cost{}) {
 			out.Agent.Cost = &h.Cost
