@@ -27,14 +27,16 @@ var mayImport = map[string][]string{
 	"wire/natsconn":        {"fleet", "wire"},
 	"manifests":            {},
 	"cmd/internal/profile": {},
-	"hub":                  {"fleet", "manifests", "overlays", "wire", "wire/natsconn", "hub/artifacts", "hub/broker", "hub/compile", "hub/dashboard", "hub/enrol", "hub/repo", "hub/view"},
+	"hub":                  {"fleet", "manifests", "overlays", "wire", "wire/natsconn", "hub/access", "hub/artifacts", "hub/broker", "hub/compile", "hub/dashboard", "hub/enrol", "hub/gate", "hub/repo", "hub/view"},
+	"hub/access":           {},
 	"hub/artifacts":        {"fleet", "wire", "wire/natsconn"},
 	"hub/broker":           {"fleet", "wire"},
 	"hub/compile":          {"fleet", "overlays"},
-	"hub/dashboard":        {"fleet", "wire", "hub/view"},
+	"hub/dashboard":        {"fleet", "wire", "hub/access", "hub/view"},
 	"hub/enrol":            {"fleet", "wire"},
+	"hub/gate":             {"fleet", "hub/access"},
 	"hub/repo":             {"fleet"},
-	"hub/view":             {"fleet", "wire"},
+	"hub/view":             {"fleet", "wire", "hub/access"},
 	"agent":                {"fleet", "overlays", "wire", "wire/natsconn", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe"},
 	"agent/enrol":          {"fleet", "wire", "wire/natsconn"},
 	"agent/apply":          {"fleet", "overlays", "wire"},
@@ -42,7 +44,7 @@ var mayImport = map[string][]string{
 	"agent/observe":        {"fleet", "wire"},
 	"cmd/hub":              {"hub", "hub/enrol", "cmd/internal/profile"},
 	"cmd/agent":            {"agent", "fleet", "cmd/internal/profile"},
-	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/compile", "hub/enrol", "hub/repo"},
+	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/access", "hub/compile", "hub/enrol", "hub/repo"},
 	"e2e/env":              nil, // stands outside: it may import everything
 	"e2e/stories":          nil,
 	"e2e/bench":            nil,
@@ -62,6 +64,8 @@ var onlyImporter = map[string][]string{
 	"k8s.io/client-go/":                  {"agent", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "cmd/agent"},
 	"sigs.k8s.io/controller-runtime":     {"agent", "agent/apply", "agent/enrol", "agent/fetch", "agent/observe", "cmd/agent"},
 	"github.com/fluxcd/":                 {"agent", "agent/apply", "agent/observe"},
+	"github.com/coreos/go-oidc/v3":       {"hub/gate"},
+	"golang.org/x/oauth2":                {"hub/gate"},
 }
 
 // impure lists what the pure packages never import.

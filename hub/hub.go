@@ -15,6 +15,7 @@ import (
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/hub/gate"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire/natsconn"
@@ -38,6 +39,7 @@ type Config struct {
 	NATS          NATS
 	Join          Join
 	WebhookSecret string // empty: no webhooks
+	Access        Access // of people to the dashboard and the API
 	Series        int    // clusters, and apps, with metrics of their own; default DefaultSeries
 	Version       string
 	Log           *slog.Logger
@@ -165,6 +167,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Join.Members == "" {
 		c.Join.Members = filepath.Join(c.Identity, enrol.RollName)
+	}
+	if c.Access.Audit == "" {
+		c.Access.Audit = filepath.Join(filepath.Dir(c.Join.Members), gate.JournalName)
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return c, fmt.Errorf("make the data folder: %w (say --data with a folder that this user may write)", err)

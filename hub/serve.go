@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/repo"
@@ -17,12 +18,15 @@ import (
 )
 
 // handler serves the dashboard with the API, and the webhook of the Git server
-// where a secret is configured.
+// where a secret is configured. Everything stands behind the gate.
 func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker, conn *natsconn.Conn, door *door) (http.Handler, error) {
-	mux := http.NewServeMux()
-	mux.Handle("/", dashboard.New(dashboard.Config{
+	people, err := newPeople(c, d, door)
+	if err != nil {
+		return nil, err
+	}
+	pages := dashboard.New(dashboard.Config{
 		Board:   d.board,
-		Release: d.Release,
+		Release: people.release,
 		Version: c.Version,
 		Metrics: d.metrics.registry,
 		Series:  c.Series,
@@ -35,20 +39,22 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 			}
 			return nil
 		},
-	}))
-	mux.HandleFunc("GET /api/v1/explain/{app}", d.explain)
-	mux.HandleFunc("GET /api/v1/observed", d.tellObserved)
-	mux.HandleFunc("GET /install/{token}", door.install)
-	mux.HandleFunc("POST /api/v1/members", door.members)
-	if c.WebhookSecret == "" {
-		return mux, nil
+		People: people.forDashboard(),
+	})
+	routes := append(pages.Routes(),
+		access.Route{Pattern: "GET /api/v1/explain/{app}", Need: access.Viewers, Handler: d.explain},
+		access.Route{Pattern: "GET /api/v1/observed", Need: access.Viewers, Handler: d.tellObserved},
+		access.Route{Pattern: "GET /install/{token}", Need: access.Anyone, Handler: door.install}, // the token says who may
+		access.Route{Pattern: "POST /api/v1/members", Need: access.Anyone, Handler: door.members}, // the signature does
+	)
+	if c.WebhookSecret != "" {
+		webhook, err := repository.Webhook(c.WebhookSecret)
+		if err != nil {
+			return nil, err
+		}
+		routes = append(routes, access.Route{Pattern: "/webhook", Need: access.Anyone, Handler: webhook.ServeHTTP}) // and here too
 	}
-	webhook, err := repository.Webhook(c.WebhookSecret)
-	if err != nil {
-		return nil, err
-	}
-	mux.Handle("/webhook", webhook)
-	return mux, nil
+	return people.guard(pages, routes)
 }
 
 // tellOfRepository keeps the board informed of how the hub gets on with the

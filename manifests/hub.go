@@ -35,7 +35,7 @@ func Hub(c HubConfig) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	args = append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity", "--listen=:8080", "--nats-listen=:4222")
+	args = append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity", "--members=/var/lib/navarch/members.json", "--listen=:8080", "--nats-listen=:4222")
 	for i, arg := range args {
 		args[i] = strings.ReplaceAll(arg, "$(", "$$(") // no variable of Kubernetes'
 	}

@@ -62,6 +62,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.StringVar(&urls, "agent-urls", "", "comma-separated URLs under which agents reach NATS, for install manifests; default those of --hosts")
 	flags.StringVar(&c.Join.Image, "agent-image", "", "image of the agent in install manifests; default that of this version")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
+	peopleFlags(flags, &c.Access)
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {

@@ -59,7 +59,7 @@ func (s stream) next() uint64 {
 func newServer(t *testing.T, c Config) *httptest.Server {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	server := httptest.NewUnstartedServer(New(c))
+	server := httptest.NewUnstartedServer(as(operator, c))
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.Start()
 	t.Cleanup(func() { cancel(); server.Close() })

@@ -48,6 +48,8 @@ type Desk struct {
 	roll  Roll
 	asked map[fleet.ClusterName]*rate.Limiter
 	seen  map[string]time.Time // commands by their nonces
+
+	watch
 }
 
 // OpenDesk reads the roll.
@@ -166,6 +168,7 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 	if err != nil {
 		return err
 	}
+	d.tell(d.Roll)
 	if d.config.Revoked == nil || maps.Equal(before.Revoked, after.Revoked) {
 		return nil
 	}
