@@ -52,6 +52,7 @@ var mayImport = map[string][]string{
 	"e2e/chaos":            nil,
 	"e2e/scale":            nil,
 	"e2e/env/gitserver":    {},
+	"e2e/env/provider":     {},
 }
 
 // onlyImporter names the packages that alone may import a library, so that its

@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -45,11 +46,20 @@ const (
 
 // EntryOf returns the entry of what a caller did. An error makes it a refusal.
 func EntryOf(c Caller, action Action, on string, err error, now time.Time) Entry {
-	e := Entry{At: now, Who: c.Name, By: c.By, Action: action, On: on, From: c.From, Via: c.Via, Outcome: Done}
+	e := Entry{At: now, Who: c.Name, By: c.By, Action: action, On: brief(on), From: c.From, Via: c.Via, Outcome: Done}
 	if err != nil {
-		e.Outcome, e.Why = Refused, err.Error()
+		e.Outcome, e.Why = Refused, brief(err.Error())
 	}
 	return e
+}
+
+// brief bounds what somebody else may have written.
+func brief(text string) string {
+	const most = 500
+	if len(text) <= most {
+		return text
+	}
+	return strings.ToValidUTF8(text[:most], "") + " …"
 }
 
 // ErrScope is what somebody may do, but not to this.

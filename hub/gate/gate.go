@@ -36,7 +36,7 @@ type Gate struct {
 	config   Config
 	settings Settings
 	sessions *sessions
-	provider *provider // nil: none
+	provider *issuer // nil: none
 	failures *rate.Limiter
 }
 
@@ -62,7 +62,7 @@ func New(c Config) (*Gate, error) {
 	g := &Gate{config: c, settings: c.Settings, sessions: newSessions(), failures: rate.NewLimiter(failuresEvery, failuresBurst)}
 	if c.Settings.OIDC != nil {
 		var err error
-		if g.provider, err = newProvider(*c.Settings.OIDC, c.Settings.URL.String()+callbackPath); err != nil {
+		if g.provider, err = newIssuer(*c.Settings.OIDC, c.Settings.URL.String()+callbackPath); err != nil {
 			return nil, err
 		}
 	}

@@ -41,9 +41,9 @@ func newPending(to string, now time.Time) pending {
 	return pending{State: rand.Text(), Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier(), To: to, Until: now.Add(pendingLife)}
 }
 
-// provider is an identity provider. It is asked what it offers by the first who needs
+// issuer is an identity provider. It is asked what it offers by the first who needs
 // it.
-type provider struct {
+type issuer struct {
 	settings OIDC
 	redirect string
 	client   *http.Client
@@ -53,8 +53,8 @@ type provider struct {
 	known *oidc.Provider // nil: not asked yet
 }
 
-func newProvider(settings OIDC, redirect string) (*provider, error) {
-	p := &provider{settings: settings, redirect: redirect, client: &http.Client{Timeout: providerTime}}
+func newIssuer(settings OIDC, redirect string) (*issuer, error) {
+	p := &issuer{settings: settings, redirect: redirect, client: &http.Client{Timeout: providerTime}}
 	if settings.ca != nil {
 		pool := x509.NewCertPool()
 		if !pool.AppendCertsFromPEM(settings.ca) {
@@ -78,7 +78,7 @@ func newProvider(settings OIDC, redirect string) (*provider, error) {
 
 // discover asks the provider what it offers, once. The lock is held while it is asked:
 // all who wait for it need the same answer.
-func (p *provider) discover(ctx context.Context) (*oidc.Provider, context.Context, error) {
+func (p *issuer) discover(ctx context.Context) (*oidc.Provider, context.Context, error) {
 	ctx = oidc.ClientContext(ctx, p.client)
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -92,7 +92,7 @@ func (p *provider) discover(ctx context.Context) (*oidc.Provider, context.Contex
 	return p.known, ctx, nil
 }
 
-func (p *provider) oauth(known *oidc.Provider) *oauth2.Config {
+func (p *issuer) oauth(known *oidc.Provider) *oauth2.Config {
 	return &oauth2.Config{
 		ClientID: p.settings.ClientID, ClientSecret: p.settings.clientSecret, Endpoint: known.Endpoint(),
 		RedirectURL: p.redirect, Scopes: p.settings.Scopes,
@@ -100,7 +100,7 @@ func (p *provider) oauth(known *oidc.Provider) *oauth2.Config {
 }
 
 // begin returns where somebody signs in.
-func (p *provider) begin(ctx context.Context, q pending) (string, error) {
+func (p *issuer) begin(ctx context.Context, q pending) (string, error) {
 	known, _, err := p.discover(ctx)
 	if err != nil {
 		return "", err
@@ -109,7 +109,7 @@ func (p *provider) begin(ctx context.Context, q pending) (string, error) {
 }
 
 // exchange gives a code to the provider and returns for whom it vouches.
-func (p *provider) exchange(ctx context.Context, code string, q pending) (access.Person, error) {
+func (p *issuer) exchange(ctx context.Context, code string, q pending) (access.Person, error) {
 	known, ctx, err := p.discover(ctx)
 	if err != nil {
 		return access.Person{}, err
@@ -138,7 +138,7 @@ func (p *provider) exchange(ctx context.Context, code string, q pending) (access
 }
 
 // complete adds what the provider says about somebody only where it is asked.
-func (p *provider) complete(ctx context.Context, known *oidc.Provider, token *oauth2.Token, subject string, claims map[string]any) error {
+func (p *issuer) complete(ctx context.Context, known *oidc.Provider, token *oauth2.Token, subject string, claims map[string]any) error {
 	about, err := known.UserInfo(ctx, oauth2.StaticTokenSource(token))
 	if err != nil {
 		return fmt.Errorf("ask about the person: %w", err)
@@ -159,7 +159,7 @@ func (p *provider) complete(ctx context.Context, known *oidc.Provider, token *oa
 }
 
 // open returns for whom an ID token vouches that somebody shows, and how long.
-func (p *provider) open(ctx context.Context, text string) (access.Person, time.Time, error) {
+func (p *issuer) open(ctx context.Context, text string) (access.Person, time.Time, error) {
 	known, ctx, err := p.discover(ctx)
 	if err != nil {
 		return access.Person{}, time.Time{}, err
@@ -173,7 +173,7 @@ func (p *provider) open(ctx context.Context, text string) (access.Person, time.T
 }
 
 // verify checks signature, issuer, audience, expiry and authorized party.
-func (p *provider) verify(ctx context.Context, known *oidc.Provider, text string) (*oidc.IDToken, map[string]any, error) {
+func (p *issuer) verify(ctx context.Context, known *oidc.Provider, text string) (*oidc.IDToken, map[string]any, error) {
 	verified, err := known.VerifierContext(ctx, &oidc.Config{ClientID: p.settings.ClientID}).Verify(ctx, text)
 	if err != nil {
 		return nil, nil, err
@@ -226,7 +226,7 @@ func (o OIDC) person(claims map[string]any) (access.Person, error) {
 }
 
 // seal returns a text that only this process can read and write.
-func (p *provider) seal(q pending) string {
+func (p *issuer) seal(q pending) string {
 	said, err := json.Marshal(q)
 	if err != nil {
 		panic("texts and a time: " + err.Error())
@@ -234,7 +234,7 @@ func (p *provider) seal(q pending) string {
 	return base64.RawURLEncoding.EncodeToString(p.seals.Seal(nil, nil, said, []byte(pendingCookie)))
 }
 
-func (p *provider) unseal(text string, now time.Time) (pending, error) {
+func (p *issuer) unseal(text string, now time.Time) (pending, error) {
 	var q pending
 	sealed, err := base64.RawURLEncoding.DecodeString(text)
 	if err == nil {
