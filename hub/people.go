@@ -61,10 +61,24 @@ func newPeople(c Config, d *deployer, door *door) (*people, error) {
 	return p, err
 }
 
+// routes are all that the hub serves, each with the role that it takes.
+func (p *people) routes(pages *dashboard.Dashboard, webhook http.Handler) []access.Route {
+	routes := append(pages.Routes(),
+		access.Route{Pattern: "GET /api/v1/explain/{app}", Need: access.Viewers, Handler: p.deployer.explain},
+		access.Route{Pattern: "GET /api/v1/observed", Need: access.Viewers, Handler: p.deployer.tellObserved},
+		access.Route{Pattern: "GET /install/{token}", Need: access.Anyone, Handler: p.door.install}, // the token says who may
+		access.Route{Pattern: "POST /api/v1/members", Need: access.Anyone, Handler: p.door.members}, // the signature does
+	)
+	if webhook != nil {
+		routes = append(routes, access.Route{Pattern: "/webhook", Need: access.Anyone, Handler: webhook.ServeHTTP}) // and here too
+	}
+	return append(routes, p.gate.Routes()...)
+}
+
 // guard puts routes behind the gate.
 func (p *people) guard(pages *dashboard.Dashboard, routes []access.Route) (http.Handler, error) {
 	p.refuse = pages.Refuse
-	guarded, err := p.gate.Handler(append(routes, p.gate.Routes()...))
+	guarded, err := p.gate.Handler(routes)
 	if err != nil {
 		return nil, err
 	}

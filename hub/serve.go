@@ -9,7 +9,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/repo"
@@ -41,20 +40,14 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 		},
 		People: people.forDashboard(),
 	})
-	routes := append(pages.Routes(),
-		access.Route{Pattern: "GET /api/v1/explain/{app}", Need: access.Viewers, Handler: d.explain},
-		access.Route{Pattern: "GET /api/v1/observed", Need: access.Viewers, Handler: d.tellObserved},
-		access.Route{Pattern: "GET /install/{token}", Need: access.Anyone, Handler: door.install}, // the token says who may
-		access.Route{Pattern: "POST /api/v1/members", Need: access.Anyone, Handler: door.members}, // the signature does
-	)
-	if c.WebhookSecret != "" {
-		webhook, err := repository.Webhook(c.WebhookSecret)
-		if err != nil {
-			return nil, err
-		}
-		routes = append(routes, access.Route{Pattern: "/webhook", Need: access.Anyone, Handler: webhook.ServeHTTP}) // and here too
+	if c.WebhookSecret == "" {
+		return people.guard(pages, people.routes(pages, nil))
 	}
-	return people.guard(pages, routes)
+	webhook, err := repository.Webhook(c.WebhookSecret)
+	if err != nil {
+		return nil, err
+	}
+	return people.guard(pages, people.routes(pages, webhook))
 }
 
 // tellOfRepository keeps the board informed of how the hub gets on with the

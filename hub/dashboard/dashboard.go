@@ -93,7 +93,7 @@ func (d *Dashboard) Routes() []access.Route {
 		{Pattern: "GET /members", Need: access.Admins, Handler: d.serveMembers},
 		{Pattern: "POST /members", Need: access.Admins, Handler: d.serveTell},
 		{Pattern: "GET /audit", Need: access.Admins, Handler: d.serveAudit},
-		{Pattern: "GET /", Need: access.Viewers, Handler: d.serveNotFound},
+		{Pattern: "/", Need: access.Viewers, Handler: d.serveNotFound},
 	}
 }
 
