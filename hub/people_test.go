@@ -35,10 +35,15 @@ type peopleBed struct {
 
 // servePeople starts a hub and serves its pages to people. Without an access file it
 // listens, as far as it knows, for everybody.
-func servePeople(t *testing.T, b *bed, c Config) *peopleBed {
+func servePeople(t *testing.T, b *bed, c Config, accessFile ...func(url string) string) *peopleBed {
 	t.Helper()
 	b.start()
-	p := &peopleBed{bed: b, audit: filepath.Join(t.TempDir(), gate.JournalName)}
+	server := httptest.NewUnstartedServer(nil)
+	p := &peopleBed{bed: b, audit: filepath.Join(t.TempDir(), gate.JournalName), url: "http://" + server.Listener.Addr().String()}
+	for _, content := range accessFile {
+		c.Access.File = filepath.Join(t.TempDir(), "access.yaml")
+		check(t, os.WriteFile(c.Access.File, []byte(content(p.url)), 0o600))
+	}
 	var err error
 	p.desk, err = enrol.OpenDesk(enrol.DeskConfig{Identity: b.identity, File: filepath.Join(t.TempDir(), enrol.RollName), Log: discard})
 	check(t, err)
@@ -47,11 +52,10 @@ func servePeople(t *testing.T, b *bed, c Config) *peopleBed {
 	p.people, err = newPeople(c, b.deployer, door)
 	check(t, err)
 	p.pages = dashboard.New(dashboard.Config{Board: b.board, Release: p.people.release, Version: "v1", Metrics: b.deployer.metrics.registry, People: p.people.forDashboard()})
-	handler, err := p.people.guard(p.pages, p.people.routes(p.pages, http.NotFoundHandler()))
+	server.Config.Handler, err = p.people.guard(p.pages, p.people.routes(p.pages, http.NotFoundHandler()))
 	check(t, err)
-	server := httptest.NewServer(handler)
+	server.Start()
 	t.Cleanup(func() { server.CloseClientConnections(); server.Close() })
-	p.url = server.URL
 	return p
 }
 
@@ -328,21 +332,7 @@ func TestJoinsByForm(t *testing.T) {
 	if status, manifest := p.ask("", "GET", "/install/"+line[2], "", ""); status != http.StatusOK || !strings.Contains(manifest, "cluster: eu-1") {
 		t.Fatalf("the line leads to %d %s", status, manifest)
 	}
-	token, err := wire.ParseToken(line[2], p.identity.PublicKey())
-	check(t, err)
-	key, err := nkeys.CreateUser()
-	check(t, err)
-	public, err := key.PublicKey()
-	check(t, err)
-	come := func() wire.EnrolAnswer {
-		t.Helper()
-		request := wire.EnrolRequest{Version: wire.Version, Cluster: "eu-1", Key: public, Nonce: "n"}
-		sealed, err := wire.SealEnrolRequest(request, key, &token)
-		check(t, err)
-		answer, err := wire.OpenEnrolAnswer(p.desk.Answer("eu-1", sealed, time.Now()), request, p.identity.PublicKey())
-		check(t, err)
-		return answer
-	}
+	come := p.newcomer("eu-1", line[2])
 	if got := come(); got.Refusal != wire.RefusedWaiting {
 		t.Fatalf("%+v", got)
 	}
@@ -390,6 +380,27 @@ func TestJoinsByForm(t *testing.T) {
 		if strings.Contains(string(content), secret) {
 			t.Error("a secret is written down")
 		}
+	}
+}
+
+// newcomer is the agent of a cluster that has a token: what is returned asks to be let
+// in, again and again.
+func (p *peopleBed) newcomer(cluster fleet.ClusterName, text string) (come func() wire.EnrolAnswer) {
+	p.t.Helper()
+	token, err := wire.ParseToken(text, p.identity.PublicKey())
+	check(p.t, err)
+	key, err := nkeys.CreateUser()
+	check(p.t, err)
+	public, err := key.PublicKey()
+	check(p.t, err)
+	return func() wire.EnrolAnswer {
+		p.t.Helper()
+		request := wire.EnrolRequest{Version: wire.Version, Cluster: cluster, Key: public, Nonce: "n"}
+		sealed, err := wire.SealEnrolRequest(request, key, &token)
+		check(p.t, err)
+		answer, err := wire.OpenEnrolAnswer(p.desk.Answer(cluster, sealed, time.Now()), request, p.identity.PublicKey())
+		check(p.t, err)
+		return answer
 	}
 }
 

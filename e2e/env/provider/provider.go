@@ -34,25 +34,28 @@ type Provider struct {
 	URL     string // its issuer
 	server  *httptest.Server
 	storage *people
+	known   map[string]*storage.Client
 }
 
 // Start starts a provider on this machine. Close ends it.
 func Start(users []User, clients ...Client) *Provider {
-	known := map[string]*storage.Client{}
+	p := &Provider{server: httptest.NewUnstartedServer(nil), known: map[string]*storage.Client{}}
 	for _, c := range clients {
-		known[c.ID] = storage.WebClient(c.ID, c.Secret, c.Redirect)
+		p.Know(c)
 	}
-	p := &Provider{server: httptest.NewUnstartedServer(nil)}
 	p.URL = "http://" + p.server.Listener.Addr().String()
 	everybody := book{}
 	for _, u := range users {
 		everybody[u.Name] = u
 	}
-	p.storage = &people{storage.NewStorageWithClients(everybody, known), everybody}
+	p.storage = &people{storage.NewStorageWithClients(everybody, p.known), everybody}
 	p.server.Config.Handler = exampleop.SetupServer(p.URL, p.storage, nil, false, op.WithAllowInsecure())
 	p.server.Start()
 	return p
 }
+
+// Know adds a client. It is called before anybody comes.
+func (p *Provider) Know(c Client) { p.known[c.ID] = storage.WebClient(c.ID, c.Secret, c.Redirect) }
 
 // Close ends the provider.
 func (p *Provider) Close() { p.server.Close() }
