@@ -140,16 +140,16 @@ func (r Rights) String() string {
 	}
 	var said []string
 	for _, g := range r.grants {
-		text := g.Role.String()
+		words := []string{g.Role.String()}
 		for _, part := range []struct {
 			what     string
 			selector labels.Selector
 		}{{"apps", g.Apps}, {"clusters", g.Clusters}} {
 			if !all(part.selector) {
-				text += fmt.Sprintf(" of %s %s", part.what, part.selector)
+				words = append(words, "of", part.what, part.selector.String())
 			}
 		}
-		said = append(said, text)
+		said = append(said, strings.Join(words, " "))
 	}
 	slices.Sort(said)
 	return strings.Join(slices.Compact(said), "; ")

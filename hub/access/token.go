@@ -24,7 +24,7 @@ type Token struct {
 
 const (
 	tokenForm    = "nva1"
-	tokenContext = "navarch access token v1\x00" //nolint:gosec // it is no secret
+	tokenContext = "navarch access token v1\x00"
 	maxToken     = 2048
 	maxName      = 128
 )

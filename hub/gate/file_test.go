@@ -3,6 +3,7 @@ package gate
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -22,10 +23,11 @@ func TestAccessFile(t *testing.T) {
 		file := archive.Files[i]
 		said := "good\n"
 		if _, problems := parse("access.yaml", file.Data); problems.Err() != nil {
-			said = ""
+			var lines []string
 			for _, p := range problems.Sorted() {
-				said += p.Error() + "\n"
+				lines = append(lines, p.Error())
 			}
+			said = strings.Join(lines, "\n") + "\n"
 		}
 		got.Files = append(got.Files, file, txtar.File{Name: archive.Files[i+1].Name, Data: []byte(said)})
 	}

@@ -214,7 +214,7 @@ func TestSessions(t *testing.T) {
 	b := newBed(t, Settings{Session: 2 * time.Hour}, false)
 	cookies := func(headers ...string) []*http.Cookie {
 		t.Helper()
-		r := httptest.NewRequest("POST", "/sign-in", strings.NewReader(url.Values{"token": {b.token(nil)}}.Encode()))
+		r := httptest.NewRequest(http.MethodPost, "/sign-in", strings.NewReader(url.Values{"token": {b.token(nil)}}.Encode()))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 		for i := 0; i+1 < len(headers); i += 2 {
 			r.Header.Set(headers[i], headers[i+1])

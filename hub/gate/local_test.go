@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"net/http"
 	"net/http/httptest"
 	"testing"
 )
@@ -26,7 +27,7 @@ func TestLocal(t *testing.T) {
 		"through one of HTTP/1.0":      {remote: "127.0.0.1:4000", host: "127.0.0.1:8080", old: true},
 		"no address":                   {remote: "@", host: "localhost"},
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr, r.Host = test.remote, test.host
 		if test.header != "" {
 			r.Header.Set(test.header, "192.0.2.1")

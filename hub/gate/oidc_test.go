@@ -100,7 +100,7 @@ func TestForeignAnswers(t *testing.T) {
 		t.Helper()
 		_, page := b.do(client, "GET", oidcPath, nil)
 		id := regexp.MustCompile(`name="id" value="([^"]+)"`).FindStringSubmatch(page)
-		request, err := http.NewRequestWithContext(t.Context(), "POST", b.gate.provider.settings.Issuer+"/login/username",
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, b.gate.provider.settings.Issuer+"/login/username",
 			strings.NewReader(url.Values{"id": {id[1]}, "username": {"ada"}, "password": {"correct horse"}}.Encode()))
 		if err != nil {
 			t.Fatal(err)

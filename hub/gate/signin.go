@@ -100,7 +100,7 @@ func (g *Gate) begin(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	http.SetCookie(w, g.cookie(r, pendingCookie, g.provider.seal(p), pendingLife))
-	http.Redirect(w, r, address, http.StatusSeeOther)
+	http.Redirect(w, r, address, http.StatusSeeOther) //nolint:gosec // it is where the configured provider says that it is
 }
 
 // callback is where the identity provider sends people back to.
