@@ -62,6 +62,7 @@ type wanted struct {
 // release is a person's go for what is held.
 type release struct {
 	revision string
+	may      func(context.Context, *deployer) error // why that person may not; nil: whoever asks may
 	done     chan error
 }
 
@@ -137,7 +138,7 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 		case signal := <-d.signals:
 			d.hear(ctx, signal)
 		case r := <-d.releases:
-			r.done <- d.release(ctx, r.revision)
+			r.done <- d.release(ctx, r)
 		}
 	}
 }
@@ -200,12 +201,7 @@ func (d *deployer) publish(ctx context.Context, w *wanted) error {
 		d.retry = time.After(retryAfter)
 		return err
 	}
-	published := fleet.Confirm(d.announcer.published, d.heard.removed)
-	settled := fleet.Wanted{
-		Revision: w.revision, Definition: w.Definition, Contents: d.known(ctx, w),
-		Desired: fleet.Bury(fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision), d.buried, w.revision),
-	}
-	plan := fleet.Diff(published, settled)
+	plan, settled := d.plan(ctx, w)
 	if w.agreed {
 		plan.Holds = nil
 	}
@@ -233,6 +229,16 @@ func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.previous = w.Next()
 	d.schedule(w)
 	return nil
+}
+
+// plan is step 6: what announcing what is wanted changes.
+func (d *deployer) plan(ctx context.Context, w *wanted) (fleet.Plan, fleet.Wanted) {
+	published := fleet.Confirm(d.announcer.published, d.heard.removed)
+	settled := fleet.Wanted{
+		Revision: w.revision, Definition: w.Definition, Contents: d.known(ctx, w),
+		Desired: fleet.Bury(fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision), d.buried, w.revision),
+	}
+	return fleet.Diff(published, settled), settled
 }
 
 // lookUp finds out what the NATS server keeps, where it has lost something.
@@ -275,9 +281,14 @@ func (d *deployer) known(ctx context.Context, w *wanted) fleet.Contents {
 
 // release announces what is held because a person agreed to what it deletes, and to
 // the removal of what agents keep by now.
-func (d *deployer) release(ctx context.Context, revision string) error {
-	if d.wanted == nil || !d.held || d.wanted.revision != revision {
-		return fmt.Errorf("revision %q is not held: look at the dashboard for what is held now", revision)
+func (d *deployer) release(ctx context.Context, r release) error {
+	if d.wanted == nil || !d.held || d.wanted.revision != r.revision {
+		return fmt.Errorf("revision %q is not held: look at the dashboard for what is held now", r.revision)
+	}
+	if r.may != nil {
+		if err := r.may(ctx, d); err != nil {
+			return err
+		}
 	}
 	d.wanted.agreed, d.buried = true, d.orphans(d.wanted.Desired)
 	return d.publish(ctx, d.wanted)
@@ -286,7 +297,12 @@ func (d *deployer) release(ctx context.Context, revision string) error {
 // Release is a person's go for the revision that is held. It returns when what was
 // held is announced.
 func (d *deployer) Release(ctx context.Context, revision string) error {
-	r := release{revision: revision, done: make(chan error, 1)}
+	return d.releaseIf(ctx, revision, nil)
+}
+
+// releaseIf is a person's go if that person may.
+func (d *deployer) releaseIf(ctx context.Context, revision string, may func(context.Context, *deployer) error) error {
+	r := release{revision: revision, may: may, done: make(chan error, 1)}
 	select {
 	case d.releases <- r:
 	case <-ctx.Done():

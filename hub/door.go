@@ -15,6 +15,7 @@ import (
 
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/hub/gate"
 	"github.com/navarch/navarch/manifests"
 	"github.com/navarch/navarch/wire"
 )
@@ -36,6 +37,8 @@ type door struct {
 	image    string
 	limit    *rate.Limiter
 	log      *slog.Logger
+	// journal is told what the holder of the identity does; nil: nobody is.
+	journal *gate.Journal
 }
 
 func newDoor(c Config, identity *enrol.Identity, desk *enrol.Desk, server *broker.Broker) *door {
@@ -134,7 +137,7 @@ func (d *door) members(w http.ResponseWriter, r *http.Request) {
 		say(http.StatusBadRequest, map[string]string{"error": "the command cannot be read"})
 		return
 	}
-	roll, err := d.desk.Do(sealed, time.Now())
+	roll, err := d.command(r, sealed, time.Now())
 	if err != nil {
 		say(http.StatusForbidden, map[string]string{"error": err.Error()})
 		return

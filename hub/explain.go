@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/access"
 )
 
 // explain answers why an app is where it is: GET /api/v1/explain/{app}, with
@@ -17,11 +18,17 @@ func (d *deployer) explain(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, "nothing is decided yet: no commit was accepted since the hub started")
 		return
 	}
+	rights := access.Of(r.Context()).Rights
+	if labels, _ := labelsOfApp(decided.reading.Definition, name); !rights.App(access.Viewer, labels) {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no app %q in the commit", name)) // as of one that is absent
+		return
+	}
 	explained, err := decided.reading.Explain(name, decided.state)
 	if err != nil {
 		refuse(w, http.StatusNotFound, err.Error())
 		return
 	}
+	explained = narrowExplanation(explained, decided.reading, rights)
 	if cluster := fleet.ClusterName(r.URL.Query().Get("cluster")); cluster != "" {
 		only := explained.Verdicts[:0]
 		for _, v := range explained.Verdicts {
@@ -39,13 +46,13 @@ func (d *deployer) explain(w http.ResponseWriter, r *http.Request) {
 
 // tellObserved answers what decides beside Git: GET /api/v1/observed. The command
 // line takes it with --observed.
-func (d *deployer) tellObserved(w http.ResponseWriter, _ *http.Request) {
+func (d *deployer) tellObserved(w http.ResponseWriter, r *http.Request) {
 	decided := d.latest.Load()
 	if decided == nil {
 		refuse(w, http.StatusServiceUnavailable, "nothing is observed yet: no commit was accepted since the hub started")
 		return
 	}
-	respond(w, http.StatusOK, decided.state)
+	respond(w, http.StatusOK, narrowState(decided.state, decided.reading, access.Of(r.Context()).Rights))
 }
 
 func refuse(w http.ResponseWriter, status int, why string) {

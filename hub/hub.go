@@ -15,6 +15,7 @@ import (
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/dashboard"
 	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/hub/gate"
 	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/hub/view"
 )
@@ -39,6 +40,7 @@ type Config struct {
 	NATS          NATS
 	Join          Join
 	WebhookSecret string // empty: no webhooks
+	Access        Access // of people to the dashboard and the API
 	Series        int    // clusters, and apps, with metrics of their own; default DefaultSeries
 	Version       string
 	Log           *slog.Logger
@@ -158,6 +160,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if err := c.checkURLs(); err != nil {
 		return c, err
+	}
+	if c.Access.Audit == "" {
+		c.Access.Audit = filepath.Join(filepath.Dir(c.Join.Members), gate.JournalName)
 	}
 	if err := os.MkdirAll(c.Data, 0o700); err != nil {
 		return c, fmt.Errorf("make the data folder: %w (say --data with a folder that this user may write)", err)

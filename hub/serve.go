@@ -17,12 +17,15 @@ import (
 )
 
 // handler serves the dashboard with the API, and the webhook of the Git server
-// where a secret is configured.
+// where a secret is configured. Everything stands behind the gate.
 func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker, conn *natsconn.Conn, door *door) (http.Handler, error) {
-	mux := http.NewServeMux()
-	mux.Handle("/", dashboard.New(dashboard.Config{
+	people, err := newPeople(c, d, door)
+	if err != nil {
+		return nil, err
+	}
+	pages := dashboard.New(dashboard.Config{
 		Board:   d.board,
-		Release: d.Release,
+		Release: people.release,
 		Version: c.Version,
 		Metrics: d.metrics.registry,
 		Series:  c.Series,
@@ -35,20 +38,16 @@ func handler(c Config, repository *repo.Repo, d *deployer, server *broker.Broker
 			}
 			return storing(context.Background(), conn)
 		},
-	}))
-	mux.HandleFunc("GET /api/v1/explain/{app}", d.explain)
-	mux.HandleFunc("GET /api/v1/observed", d.tellObserved)
-	mux.HandleFunc("GET /install/{token}", door.install)
-	mux.HandleFunc("POST /api/v1/members", door.members)
+		People: people.forDashboard(),
+	})
 	if c.WebhookSecret == "" {
-		return mux, nil
+		return people.guard(pages, people.routes(pages, nil))
 	}
 	webhook, err := repository.Webhook(c.WebhookSecret)
 	if err != nil {
 		return nil, err
 	}
-	mux.Handle("/webhook", webhook)
-	return mux, nil
+	return people.guard(pages, people.routes(pages, webhook))
 }
 
 // tellOfRepository keeps the board informed of how the hub gets on with the

@@ -60,6 +60,7 @@ func parse(args []string) (hub.Config, error) {
 	flags.DurationVar(&c.Join.Life, "credential-life", enrol.DefaultLife, "how long an agent's credential is good; it is renewed after two thirds of that")
 	flags.StringVar(&c.Join.Image, "agent-image", "", "image of the agent in install manifests; default that of this version")
 	flags.StringVar(&hosts, "hosts", "", "comma-separated names and addresses under which agents reach this hub")
+	peopleFlags(flags, &c.Access)
 	flags.Func("pprof", "address of loopback that serves profiles; default: none", profile.Serve)
 	flags.StringVar(&level, "log-level", "info", "debug, info, warn or error")
 	if err := flags.Parse(args); err != nil {

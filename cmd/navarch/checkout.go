@@ -65,6 +65,7 @@ func after(state fleet.State, r *compile.Result) fleet.State {
 // observedFlags adds the flags that say what is observed.
 func observedFlags(flags *pflag.FlagSet, hub, file *string) {
 	flags.StringVar(hub, "hub", os.Getenv("NAVARCH_HUB"), "address of the hub whose observations decide; also NAVARCH_HUB")
+	tokenFlag(flags)
 	flags.StringVar(file, "observed", "", "file with what a hub observed, as it answers at /api/v1/observed")
 }
 

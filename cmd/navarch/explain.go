@@ -50,6 +50,7 @@ the file given with --observed, if any.`,
 	}
 	flags := cmd.Flags()
 	hubFlag(flags, &o.hub)
+	tokenFlag(flags)
 	flags.StringVar(&o.dir, "dir", "", "checkout of the fleet repository to ask in place of a hub")
 	flags.StringVar(&o.observed, "observed", "", "with --dir: file with what a hub observed, as it answers at /api/v1/observed")
 	flags.StringVarP(&o.output, "output", "o", "text", "text or json")

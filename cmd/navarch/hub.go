@@ -24,7 +24,8 @@ import (
 
 // hub is a running hub by its JSON API.
 type hub struct {
-	url *url.URL
+	url   *url.URL
+	token string // that says who asks; empty: nobody says so
 }
 
 // answerTime is how long a hub may take to answer.
@@ -40,7 +41,8 @@ func parseHub(cmd *cobra.Command, address string) (hub, error) {
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 		return hub{}, usageError{cmd.CommandPath(), fmt.Errorf("--hub %q: want the address of the dashboard, as in http://127.0.0.1:8080", address)}
 	}
-	return hub{u}, nil
+	token, err := readToken(cmd, u)
+	return hub{u, token}, err
 }
 
 // The types below are what this command reads of the hub's answers.
@@ -169,6 +171,9 @@ func (h hub) send(ctx context.Context, method, path string, body any) (*http.Res
 		return nil, fmt.Errorf("make request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if h.token != "" {
+		request.Header.Set("Authorization", "Bearer "+h.token)
+	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		if inner := (*url.Error)(nil); errors.As(err, &inner) {

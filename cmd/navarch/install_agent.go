@@ -84,50 +84,52 @@ func (o installAgent) run(cmd *cobra.Command) error {
 // manifest makes a token of an invitation, for the cluster of o, and returns the
 // manifest with it.
 func (o installAgent) manifest(cmd *cobra.Command, invitation wire.Invitation) ([]byte, error) {
-	config, err := o.config(cmd, invitation)
+	config, _, err := o.config(cmd, invitation)
 	if err != nil {
 		return nil, err
 	}
 	return manifests.Agent(config)
 }
 
-func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (manifests.AgentConfig, error) {
+// config makes a token and returns what the manifest of its agent says.
+func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (manifests.AgentConfig, wire.Token, error) {
 	var none manifests.AgentConfig
+	var token wire.Token
 	var err error
 	if invitation.Cluster, err = fleet.ParseClusterName(o.cluster); err != nil {
-		return none, usageError{cmd.CommandPath(), err}
+		return none, token, usageError{cmd.CommandPath(), err}
 	}
 	for _, hub := range o.hubs {
 		if err := checkHubURL(cmd, hub); err != nil {
-			return none, err
+			return none, token, err
 		}
 	}
 	if err := checkNamespace(cmd, o.namespace); err != nil {
-		return none, err
+		return none, token, err
 	}
 	if err := o.checkProxy(); err != nil {
-		return none, usageError{cmd.CommandPath(), err}
+		return none, token, usageError{cmd.CommandPath(), err}
 	}
 	if invitation.Namespaces, err = o.rights.within(cmd, o.namespace); err != nil {
-		return none, err
+		return none, token, err
 	}
 	identity, err := existingIdentity(o.identity)
 	if err != nil {
-		return none, err
+		return none, token, err
 	}
 	ca := identity.CA()
 	if o.ca != "" {
 		if ca, err = os.ReadFile(o.ca); err != nil {
-			return none, fmt.Errorf("--hub-ca: %w", err)
+			return none, token, fmt.Errorf("--hub-ca: %w", err)
 		}
 	}
-	token, err := identity.NewToken(invitation)
+	token, err = identity.NewToken(invitation)
 	if err != nil {
-		return none, err
+		return none, token, err
 	}
 	door, err := identity.DoorCredentials(invitation.Cluster)
 	if err != nil {
-		return none, err
+		return none, token, err
 	}
 	return manifests.AgentConfig{
 		Cluster:    o.cluster,
@@ -141,5 +143,5 @@ func (o installAgent) config(cmd *cobra.Command, invitation wire.Invitation) (ma
 		Proxy:      o.proxy,
 		NoProxy:    o.noProxy,
 		Namespaces: invitation.Namespaces,
-	}, nil
+	}, token, nil
 }

@@ -40,6 +40,7 @@ has come in between, you have not agreed to that one.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return release(cmd, address, args[0]) },
 	}
 	hubFlag(cmd.Flags(), &address)
+	tokenFlag(cmd.Flags())
 	return cmd
 }
 

@@ -50,6 +50,7 @@ cannot be read, a commit with problems, a commit that is held.`,
 	}
 	flags := cmd.Flags()
 	hubFlag(flags, &o.address)
+	tokenFlag(flags)
 	flags.StringVarP(&o.output, "output", "o", "table", "table, wide, json or yaml")
 	flags.BoolVarP(&o.watch, "watch", "w", false, "follow live, until interrupted")
 	flags.BoolVar(&o.exitCode, "exit-code", false, "exit with 1 if anything is Failed")

@@ -7,7 +7,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,6 +18,7 @@ import (
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/dashboard"
+	"github.com/navarch/navarch/hub/gate"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
 )
@@ -39,7 +42,29 @@ func startHub(t *testing.T, board *view.Board) string {
 		board.Plan(view.Plan{Revision: newRevision, Definition: definition()})
 		return nil
 	}
-	server := httptest.NewServer(dashboard.New(dashboard.Config{Board: board, Release: released, Version: "v1", Now: func() time.Time { return story }}))
+	return serveHub(t, dashboard.Config{Board: board, Release: released}, gate.Config{Open: true})
+}
+
+// serveHub serves a dashboard behind a gate, on this machine.
+func serveHub(t *testing.T, c dashboard.Config, g gate.Config) string {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	journal, err := gate.OpenJournal(filepath.Join(t.TempDir(), gate.JournalName), log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Version, c.Now = "v1", func() time.Time { return story }
+	pages := dashboard.New(c)
+	g.Journal, g.Log, g.Refuse = journal, log, pages.Refuse
+	before, err := gate.New(g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := before.Handler(pages.Routes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	return server.URL
 }

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,11 +19,12 @@ func newToken() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "token",
 		GroupID: "other",
-		Short:   "Make tokens that clusters join with",
-		Long: `Make tokens that clusters join with.
+		Short:   "Make tokens that clusters join with, and tokens for people",
+		Long: `Make tokens that clusters join with, and tokens for people.
 
-A token is good for one cluster and one agent, and not for long. The agent makes a
-key of its own, and the token makes the hub admit that key.`,
+A token to join is good for one cluster and one agent, and not for long. The agent
+makes a key of its own, and the token makes the hub admit that key. An access token
+lets a person or a program use the dashboard and the API.`,
 		Example: `  # one line for the administrator of cluster eu-3
   navarch token create --cluster eu-3 --identity ./identity --hub https://hub.example.com
 
@@ -36,7 +36,7 @@ key of its own, and the token makes the hub admit that key.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newTokenCreate())
+	cmd.AddCommand(newTokenCreate(), newTokenAccess())
 	return cmd
 }
 
@@ -111,7 +111,7 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 	if err != nil {
 		return err
 	}
-	config, err := o.config(cmd, wire.Invitation{
+	config, token, err := o.config(cmd, wire.Invitation{
 		Expires: time.Now().Add(o.ttl), Approve: o.approve == "manual", Labels: o.labels,
 	})
 	if err == nil && inFiles {
@@ -129,7 +129,7 @@ func (o tokenCreate) run(cmd *cobra.Command) error {
 		}
 		return os.WriteFile(o.out, manifest, 0o600)
 	}
-	_, err = fmt.Fprintf(cmd.OutOrStdout(), "kubectl apply --server-side -f %s/install/%s\n", strings.TrimSuffix(hub.url.String(), "/"), config.Token)
+	_, err = fmt.Fprintln(cmd.OutOrStdout(), token.Line(hub.url.String()))
 	return err
 }
 

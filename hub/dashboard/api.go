@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
 )
@@ -68,6 +69,7 @@ type holdJSON struct {
 	Announced bool           `json:"announced,omitempty"` // the commit is announced; what agents keep without being told to waits
 	Changes   []fleet.Change `json:"changes"`
 	Deleted   int            `json:"deleted"`
+	Hidden    bool           `json:"hidden,omitempty"` // there is more, which you do not see
 }
 
 // clustersJSON is GET /api/v1/clusters. It takes q, app, health (repeatable), page
@@ -170,7 +172,7 @@ const (
 	apiMostClusters = 5000
 )
 
-func (d *dashboard) serveFleetJSON(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveFleetJSON(w http.ResponseWriter, r *http.Request) {
 	d.serveJSON(w, r, func(s *view.Snapshot) (any, error) {
 		out := fleetJSON{
 			header:      header{s.Version, s.At},
@@ -197,7 +199,7 @@ func (d *dashboard) serveFleetJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (d *dashboard) serveClustersJSON(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveClustersJSON(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.Query(), apiClusters, apiMostClusters)
 	if err != nil {
 		writeJSON(w, http.StatusBadRequest, errorJSON{Error: err.Error()})
@@ -214,7 +216,7 @@ func (d *dashboard) serveClustersJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (d *dashboard) serveClusterJSON(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveClusterJSON(w http.ResponseWriter, r *http.Request) {
 	d.serveJSON(w, r, func(s *view.Snapshot) (any, error) {
 		c, ok := s.Cluster(fleet.ClusterName(r.PathValue("name")))
 		if !ok {
@@ -224,7 +226,7 @@ func (d *dashboard) serveClusterJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (d *dashboard) serveAppsJSON(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveAppsJSON(w http.ResponseWriter, r *http.Request) {
 	d.serveJSON(w, r, func(s *view.Snapshot) (any, error) {
 		out := appsJSON{header: header{s.Version, s.At}, Apps: []appJSON{}}
 		for _, app := range s.Apps {
@@ -234,7 +236,7 @@ func (d *dashboard) serveAppsJSON(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-func (d *dashboard) serveAppJSON(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveAppJSON(w http.ResponseWriter, r *http.Request) {
 	d.serveJSON(w, r, func(s *view.Snapshot) (any, error) {
 		app, ok := s.App(fleet.AppName(r.PathValue("name")))
 		if !ok {
@@ -250,9 +252,9 @@ func (d *dashboard) serveAppJSON(w http.ResponseWriter, r *http.Request) {
 
 // serveJSON answers with what is made of the snapshot of now, or with 404. A
 // client that has the version already is told so.
-func (d *dashboard) serveJSON(w http.ResponseWriter, r *http.Request, of func(*view.Snapshot) (any, error)) {
-	s := d.Board.Snapshot(d.Now())
-	etag := fmt.Sprintf(`"%d"`, s.Version)
+func (d *Dashboard) serveJSON(w http.ResponseWriter, r *http.Request, of func(*view.Snapshot) (any, error)) {
+	s := d.snapshot(r)
+	etag := etagOf(s, access.Of(r.Context()))
 	w.Header().Set("ETag", etag)
 	for known := range strings.SplitSeq(r.Header.Get("If-None-Match"), ",") {
 		if strings.TrimPrefix(strings.TrimSpace(known), "W/") == etag {
@@ -268,6 +270,14 @@ func (d *dashboard) serveJSON(w http.ResponseWriter, r *http.Request, of func(*v
 	writeJSON(w, http.StatusOK, value)
 }
 
+// etagOf tells a snapshot from others, and from what somebody else sees of it.
+func etagOf(s *view.Snapshot, c access.Caller) string {
+	if c.Rights.Whole(access.Viewer) {
+		return fmt.Sprintf(`"%d"`, s.Version)
+	}
+	return fmt.Sprintf(`"%d-%s"`, s.Version, fleet.DigestOf([]byte(c.Rights.String())).Short())
+}
+
 func writeJSON(w http.ResponseWriter, status int, value any) {
 	body, err := json.MarshalIndent(value, "", "  ")
 	if err != nil {
@@ -275,7 +285,7 @@ func writeJSON(w http.ResponseWriter, status int, value any) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("Cache-Control", "private, no-cache")
 	w.WriteHeader(status)
 	_, _ = w.Write(append(body, '\n')) // the client is gone
 }

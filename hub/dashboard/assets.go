@@ -65,7 +65,7 @@ func parsePages(a assets) map[string]*template.Template {
 	shared := template.New("").Option("missingkey=error").Funcs(words()).Funcs(template.FuncMap{"asset": a.address})
 	template.Must(shared.ParseFS(templateFiles, "templates/layout.html", "templates/parts.html", "templates/alerts.html"))
 	pages := map[string]*template.Template{}
-	for _, name := range []string{"overview.html", "cluster.html", "app.html", "message.html"} {
+	for _, name := range []string{"overview.html", "cluster.html", "app.html", "message.html", "signin.html", "add.html", "joining.html", "members.html", "audit.html"} {
 		page := template.Must(shared.Clone())
 		pages[name] = template.Must(page.ParseFS(templateFiles, "templates/"+name))
 	}

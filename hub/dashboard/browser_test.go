@@ -155,3 +155,15 @@ func TestBrowserFits(t *testing.T) {
 		})
 	}
 }
+
+// TestBrowserFitsPeople is the same for the pages of people.
+func TestBrowserFitsPeople(t *testing.T) {
+	server := newServerAs(t, admin, Config{Board: joiningStory(), People: storyPeople, Now: func() time.Time { return noon }})
+	do, ask := browse(t, server.URL)
+	for _, address := range []string{"/sign-in?why=role", "/add-cluster", "/members", "/joining/edge-9", "/joining/us-1", "/audit", "/"} {
+		do(chromedp.EmulateViewport(390, 800), chromedp.Navigate(server.URL+address), shows("main"))
+		if got := ask(`String(document.documentElement.scrollWidth)`); got != "390" {
+			t.Errorf("%s is %s wide", address, got)
+		}
+	}
+}

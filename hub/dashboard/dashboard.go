@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 )
 
@@ -24,24 +25,24 @@ type Config struct {
 	Release func(ctx context.Context, revision string) error
 	Ready   func() error         // why the hub is not ready; default: it is
 	Version string               // of the hub
-	Metrics *prometheus.Registry // where the fleet's metrics are added; default: a registry with those of the process
+	Metrics *prometheus.Registry // the hub's own, which stand beside those of the fleet; default: those of the process
 	// Series is how many clusters, and how many apps, have metrics of their own; the
 	// others are summed up as "_other". Default DefaultSeries.
 	Series int
 	Now    func() time.Time // default time.Now
+	People People
 }
 
-// dashboard is a Config with its defaults, and what the handlers share.
-type dashboard struct {
+// Dashboard is a Config with its defaults, and what the handlers share.
+type Dashboard struct {
 	Config
 	pages   map[string]*template.Template
 	assets  assets
 	viewers atomic.Int64 // pages that follow live
 }
 
-// New returns the handler of all pages, of the API below /api/v1/, of /events,
-// /metrics, /healthz and /readyz.
-func New(c Config) http.Handler {
+// New returns a dashboard.
+func New(c Config) *Dashboard {
 	if c.Release == nil {
 		c.Release = func(_ context.Context, revision string) error {
 			return fmt.Errorf("revision %q is not held", revision)
@@ -60,31 +61,44 @@ func New(c Config) http.Handler {
 	if c.Now == nil {
 		c.Now = time.Now
 	}
-	d := &dashboard{Config: c, assets: loadAssets()}
+	c.People = c.People.withDefaults()
+	d := &Dashboard{Config: c, assets: loadAssets()}
 	d.pages = parsePages(d.assets)
-	c.Metrics.MustRegister(&collector{dashboard: d})
-
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", d.serveOverview)
-	mux.HandleFunc("GET /clusters/{name}", d.serveCluster)
-	mux.HandleFunc("GET /apps/{name}", d.serveApp)
-	mux.HandleFunc("GET /events", d.serveEvents)
-	mux.HandleFunc("GET /assets/{name}", d.assets.serve)
-	mux.HandleFunc("GET /api/v1/fleet", d.serveFleetJSON)
-	mux.HandleFunc("GET /api/v1/clusters", d.serveClustersJSON)
-	mux.HandleFunc("GET /api/v1/clusters/{name}", d.serveClusterJSON)
-	mux.HandleFunc("GET /api/v1/apps", d.serveAppsJSON)
-	mux.HandleFunc("GET /api/v1/apps/{name}", d.serveAppJSON)
-	mux.HandleFunc("POST /api/v1/release", d.serveRelease)
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", d.serveReady)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(c.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /", d.serveNotFound)
-	return secure(http.NewCrossOriginProtection().Handler(mux))
+	return d
 }
 
-// secure sets the headers that keep a browser from doing anything for others.
-func secure(next http.Handler) http.Handler {
+// Routes are all pages, the API below /api/v1/, /events, /metrics, /healthz and
+// /readyz. Handlers read who asks from the context, and show nothing to nobody.
+func (d *Dashboard) Routes() []access.Route {
+	healthz := func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") }
+	return []access.Route{
+		{Pattern: "GET /{$}", Need: access.Viewers, Handler: d.serveOverview},
+		{Pattern: "GET /clusters/{name}", Need: access.Viewers, Handler: d.serveCluster},
+		{Pattern: "GET /apps/{name}", Need: access.Viewers, Handler: d.serveApp},
+		{Pattern: "GET /events", Need: access.Viewers, Handler: d.serveEvents},
+		{Pattern: "GET /assets/{name}", Need: access.Anyone, Handler: d.assets.serve},
+		{Pattern: "GET /api/v1/fleet", Need: access.Viewers, Handler: d.serveFleetJSON},
+		{Pattern: "GET /api/v1/clusters", Need: access.Viewers, Handler: d.serveClustersJSON},
+		{Pattern: "GET /api/v1/clusters/{name}", Need: access.Viewers, Handler: d.serveClusterJSON},
+		{Pattern: "GET /api/v1/apps", Need: access.Viewers, Handler: d.serveAppsJSON},
+		{Pattern: "GET /api/v1/apps/{name}", Need: access.Viewers, Handler: d.serveAppJSON},
+		{Pattern: "POST /api/v1/release", Need: access.Operators, Handler: d.serveRelease},
+		{Pattern: "GET /healthz", Need: access.Anyone, Handler: healthz},
+		{Pattern: "GET /readyz", Need: access.Anyone, Handler: d.serveReady},
+		{Pattern: "GET /metrics", Need: access.Viewers, Handler: d.serveMetrics},
+		{Pattern: "GET /sign-in", Need: access.Anyone, Handler: d.serveSignIn},
+		{Pattern: "GET /add-cluster", Need: access.Admins, Handler: d.serveAdd},
+		{Pattern: "POST /add-cluster", Need: access.Admins, Handler: d.serveInvite},
+		{Pattern: "GET /joining/{name}", Need: access.Admins, Handler: d.serveJoining},
+		{Pattern: "GET /members", Need: access.Admins, Handler: d.serveMembers},
+		{Pattern: "POST /members", Need: access.Admins, Handler: d.serveTell},
+		{Pattern: "GET /audit", Need: access.Admins, Handler: d.serveAudit},
+		{Pattern: "/", Need: access.Viewers, Handler: d.serveNotFound},
+	}
+}
+
+// Secure sets the headers that keep a browser from doing anything for others.
+func Secure(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
@@ -98,12 +112,23 @@ func secure(next http.Handler) http.Handler {
 	})
 }
 
-func (d *dashboard) serveReady(w http.ResponseWriter, _ *http.Request) {
+func (d *Dashboard) serveReady(w http.ResponseWriter, _ *http.Request) {
 	if err := d.Ready(); err != nil {
 		answer(w, http.StatusServiceUnavailable, err.Error())
 		return
 	}
 	answer(w, http.StatusOK, "ready")
+}
+
+// snapshot is what somebody sees of the fleet now.
+func (d *Dashboard) snapshot(r *http.Request) *view.Snapshot {
+	return d.Board.Snapshot(d.Now()).Narrow(access.Of(r.Context()).Rights)
+}
+
+func (d *Dashboard) serveMetrics(w http.ResponseWriter, r *http.Request) {
+	fleet := prometheus.NewRegistry()
+	fleet.MustRegister(&collector{dashboard: d, rights: access.Of(r.Context()).Rights})
+	promhttp.HandlerFor(prometheus.Gatherers{d.Metrics, fleet}, promhttp.HandlerOpts{}).ServeHTTP(w, r)
 }
 
 // answer writes one line of text.
@@ -115,7 +140,7 @@ func answer(w http.ResponseWriter, status int, line string) {
 }
 
 // render writes a page whole, or says that it could not be made.
-func (d *dashboard) render(w http.ResponseWriter, status int, name string, page any) {
+func (d *Dashboard) render(w http.ResponseWriter, status int, name string, page any) {
 	var b bytes.Buffer
 	if err := d.pages[name].ExecuteTemplate(&b, "layout.html", page); err != nil {
 		answer(w, http.StatusInternalServerError, "the page cannot be shown: "+err.Error())

@@ -98,7 +98,7 @@ func TestETag(t *testing.T) {
 
 func TestRelease(t *testing.T) {
 	var released []string
-	handler := New(Config{Board: holdStory(), Release: func(_ context.Context, revision string) error {
+	handler := as(operator, Config{Board: holdStory(), Release: func(_ context.Context, revision string) error {
 		if revision != "main@sha1:held" {
 			return errors.New("that is not held")
 		}

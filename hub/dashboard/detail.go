@@ -103,17 +103,16 @@ type phase struct {
 	Count int
 }
 
-func (d *dashboard) serveCluster(w http.ResponseWriter, r *http.Request) {
-	now := d.Now()
-	s := d.Board.Snapshot(now)
+func (d *Dashboard) serveCluster(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	c, ok := s.Cluster(fleet.ClusterName(name))
+	f := d.frame(r, name)
+	c, ok := f.Snapshot.Cluster(fleet.ClusterName(name))
 	if !ok {
 		d.serveMessage(w, r, http.StatusNotFound, "No such cluster",
 			fmt.Sprintf("Git names no cluster %q, and no agent of that name has been heard.", name))
 		return
 	}
-	d.render(w, http.StatusOK, "cluster.html", clusterOf(c, d.frame(name, s, now)))
+	d.render(w, http.StatusOK, "cluster.html", clusterOf(c, f))
 }
 
 func clusterOf(c *view.Cluster, f frame) clusterPage {
@@ -168,11 +167,10 @@ const (
 	mostCells = 100
 )
 
-func (d *dashboard) serveApp(w http.ResponseWriter, r *http.Request) {
-	now := d.Now()
-	s := d.Board.Snapshot(now)
+func (d *Dashboard) serveApp(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
-	app, ok := s.App(fleet.AppName(name))
+	f := d.frame(r, name)
+	app, ok := f.Snapshot.App(fleet.AppName(name))
 	if !ok {
 		d.serveMessage(w, r, http.StatusNotFound, "No such app",
 			fmt.Sprintf("Git names no app %q, and no agent reports one.", name))
@@ -183,7 +181,7 @@ func (d *dashboard) serveApp(w http.ResponseWriter, r *http.Request) {
 		d.serveMessage(w, r, http.StatusBadRequest, "That address makes no sense", err.Error())
 		return
 	}
-	d.render(w, http.StatusOK, "app.html", appOf(app, d.frame(name, s, now), q, r.URL.Query()))
+	d.render(w, http.StatusOK, "app.html", appOf(app, f, q, r.URL.Query()))
 }
 
 // appOf shows the clusters where something is wrong first.
@@ -231,13 +229,12 @@ type messagePage struct {
 	Message string
 }
 
-func (d *dashboard) serveNotFound(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveNotFound(w http.ResponseWriter, r *http.Request) {
 	d.serveMessage(w, r, http.StatusNotFound, "No such page", fmt.Sprintf("There is nothing at %q.", r.URL.Path))
 }
 
-func (d *dashboard) serveMessage(w http.ResponseWriter, r *http.Request, status int, title, message string) {
-	now := d.Now()
-	page := messagePage{frame: d.frame(title, d.Board.Snapshot(now), now), Message: message}
+func (d *Dashboard) serveMessage(w http.ResponseWriter, r *http.Request, status int, title, message string) {
+	page := messagePage{frame: d.frame(r, title), Message: message}
 	page.Still = r.Method == http.MethodPost
 	d.render(w, status, "message.html", page)
 }

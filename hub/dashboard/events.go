@@ -18,7 +18,7 @@ const (
 // serveEvents tells a viewer the version of each new snapshot, by the id of an
 // event. A viewer who comes back says which was the last; whatever happened in
 // between is one event.
-func (d *dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveEvents(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Accel-Buffering", "no")

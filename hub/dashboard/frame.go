@@ -3,10 +3,12 @@ package dashboard
 import (
 	"cmp"
 	"math"
+	"net/http"
 	"slices"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 )
 
@@ -17,12 +19,26 @@ type frame struct {
 	Now      time.Time
 	Snapshot *view.Snapshot
 	Alerts   alerts
-	Still    bool // the answer to a form: it cannot follow live
+	Still    bool   // the answer to a form: it cannot follow live
+	Address  string // address where the page is found again, where that is another than the browser's
+	Caller   access.Caller
 }
 
-func (d *dashboard) frame(title string, s *view.Snapshot, now time.Time) frame {
-	return frame{Title: title, Build: d.Version, Now: now, Snapshot: s, Alerts: alertsOf(s)}
+// frame is the frame of a page for who asks, with what that one sees.
+func (d *Dashboard) frame(r *http.Request, title string) frame {
+	s := d.snapshot(r)
+	f := frame{Title: title, Build: d.Version, Now: d.Now(), Snapshot: s, Alerts: alertsOf(s), Caller: access.Of(r.Context())}
+	if f.Alerts.Hold != nil {
+		f.Alerts.Hold.Mine = f.Caller.Rights.Role() >= access.Operator
+	}
+	return f
 }
+
+// Admin tells whether who looks may do what admins do, to some cluster.
+func (f frame) Admin() bool { return f.Caller.Rights.Role() >= access.Admin }
+
+// Auditor tells whether who looks may read the audit log.
+func (f frame) Auditor() bool { return f.Caller.Rights.Whole(access.Admin) }
 
 // Ago gives a time as seen from when the page was made.
 func (f frame) Ago(t time.Time) moment { return moment{At: t, Now: f.Now} }
@@ -52,7 +68,8 @@ type problemFile struct {
 type hold struct {
 	*view.Hold
 	Clusters []holdCluster
-	Hidden   int // clusters that are not shown
+	Hidden   int  // clusters that are not shown
+	Mine     bool // who looks may release commits
 }
 
 type holdCluster struct {

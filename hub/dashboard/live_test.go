@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
 )
@@ -58,8 +59,13 @@ func (s stream) next() uint64 {
 
 func newServer(t *testing.T, c Config) *httptest.Server {
 	t.Helper()
+	return newServerAs(t, operator, c)
+}
+
+func newServerAs(t *testing.T, caller access.Caller, c Config) *httptest.Server {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
-	server := httptest.NewUnstartedServer(New(c))
+	server := httptest.NewUnstartedServer(as(caller, c))
 	server.Config.BaseContext = func(net.Listener) context.Context { return ctx }
 	server.Start()
 	t.Cleanup(func() { cancel(); server.Close() })

@@ -3,13 +3,15 @@ package dashboard
 import (
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 )
 
 // collector gives the fleet as metrics. How many series there are is bounded, however
-// large the fleet is.
+// large the fleet is. Who asks gets the series of what that one sees.
 type collector struct {
-	dashboard *dashboard
+	dashboard *Dashboard
+	rights    access.Rights
 }
 
 var (
@@ -36,15 +38,13 @@ func describe(name, help string, labels ...string) *prometheus.Desc {
 	return prometheus.NewDesc("navarch_"+name, help, labels, nil)
 }
 
-// Describe sends what the collector may collect.
-func (c *collector) Describe(descriptions chan<- *prometheus.Desc) {
-	prometheus.DescribeByCollect(c, descriptions)
-}
+// Describe sends nothing: what there is depends on the fleet.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
 // Collect sends the metrics of the snapshot of now.
 func (c *collector) Collect(metrics chan<- prometheus.Metric) {
 	now := c.dashboard.Now()
-	s := c.dashboard.Board.Snapshot(now)
+	s := c.dashboard.Board.Snapshot(now).Narrow(c.rights)
 	send := func(desc *prometheus.Desc, kind prometheus.ValueType, value float64, labels ...string) {
 		metrics <- prometheus.MustNewConstMetric(desc, kind, value, labels...)
 	}

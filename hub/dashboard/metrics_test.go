@@ -32,7 +32,7 @@ func scraped(t *testing.T, board *view.Board, series int) string {
 }
 
 func metricsOf(board *view.Board, registry *prometheus.Registry, series int) http.Handler {
-	return New(Config{Board: board, Metrics: registry, Series: series, Now: func() time.Time { return noon }})
+	return as(operator, Config{Board: board, Metrics: registry, Series: series, Now: func() time.Time { return noon }})
 }
 
 // TestMetrics compares what is scraped of some stories with testdata.
@@ -115,7 +115,8 @@ func TestAgentsCannotMakeSeries(t *testing.T) {
 // names every metric and no other.
 func TestMetricsAreWellNamed(t *testing.T) {
 	registry := prometheus.NewPedanticRegistry()
-	metricsOf(failingStory(), registry, 1000)
+	d := New(Config{Board: failingStory(), Metrics: registry, Now: func() time.Time { return noon }})
+	registry.MustRegister(&collector{dashboard: d, rights: operator.Rights})
 	problems, err := testutil.GatherAndLint(registry)
 	if err != nil {
 		t.Fatal(err)

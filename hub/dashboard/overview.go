@@ -31,6 +31,7 @@ type overview struct {
 	Regions   []region
 	Matrix    matrix
 	Chips     []chip
+	Waiting   []view.Member // for who looks to approve
 }
 
 // bars sums up the fleet by health.
@@ -95,19 +96,18 @@ type row struct {
 	Cells   []view.Cell // one for each app of the matrix; the zero cell where it is not placed
 }
 
-func (d *dashboard) serveOverview(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveOverview(w http.ResponseWriter, r *http.Request) {
 	q, err := parseQuery(r.URL.Query(), pageClusters, mostClusters)
 	if err != nil {
 		d.serveMessage(w, r, http.StatusBadRequest, "That address makes no sense", err.Error())
 		return
 	}
-	d.render(w, http.StatusOK, "overview.html", d.overview(q, r.URL.Query()))
+	d.render(w, http.StatusOK, "overview.html", overviewOf(d.frame(r, "Fleet"), q, r.URL.Query()))
 }
 
-func (d *dashboard) overview(q query, values url.Values) overview {
-	now := d.Now()
-	s := d.Board.Snapshot(now)
-	page := overview{frame: d.frame("Fleet", s, now), Query: q}
+func overviewOf(f frame, q query, values url.Values) overview {
+	s := f.Snapshot
+	page := overview{frame: f, Query: q, Waiting: waiting(f)}
 	page.Bars = bars{Clusters: barOf(s.Counts.Clusters), Cells: barOf(s.Counts.Cells)}
 	page.Attention, page.More = attentionsOf(s, page.frame)
 	if len(s.Clusters) >= manyClusters {

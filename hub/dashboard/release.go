@@ -17,14 +17,16 @@ type releaseRequest struct {
 
 // serveRelease takes a person's go for a held commit. A form is answered with a
 // page, anything else with JSON.
-func (d *dashboard) serveRelease(w http.ResponseWriter, r *http.Request) {
+func (d *Dashboard) serveRelease(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	kind, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if kind == "application/json" {
 		var request releaseRequest
 		status, err := http.StatusBadRequest, decodeRelease(r, &request)
 		if err == nil {
-			status, err = http.StatusConflict, d.Release(r.Context(), request.Revision)
+			if err = d.Release(r.Context(), request.Revision); err != nil {
+				status = statusOf(err)
+			}
 		}
 		if err != nil {
 			writeJSON(w, status, errorJSON{Error: err.Error()})
@@ -43,7 +45,7 @@ func (d *dashboard) serveRelease(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if err := d.Release(r.Context(), revision); err != nil {
-		d.serveMessage(w, r, http.StatusConflict, "Not released", err.Error())
+		d.serveMessage(w, r, statusOf(err), "Not released", err.Error())
 		return
 	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)

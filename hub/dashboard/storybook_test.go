@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/access"
 	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
 )
@@ -67,7 +68,28 @@ func TestStorybook(t *testing.T) {
 }
 
 func newStory(board *view.Board) http.Handler {
-	return New(Config{
+	return newStoryAs(operator, board)
+}
+
+// operator is whoever is on the hub's machine; admin is who has signed in there.
+var (
+	operator = access.Caller{Person: access.Person{Name: "local", By: access.ByLoopback}, Rights: access.Grants(access.Operator, access.Scope{})}
+	admin    = access.Caller{Person: access.Person{Name: "ada@example.com", By: access.ByOIDC}, Rights: access.Grants(access.Admin, access.Scope{}), Session: true}
+)
+
+// as serves a dashboard to one caller, without a gate.
+func as(caller access.Caller, c Config) http.Handler {
+	mux := http.NewServeMux()
+	for _, route := range New(c).Routes() {
+		mux.HandleFunc(route.Pattern, func(w http.ResponseWriter, r *http.Request) {
+			route.Handler(w, r.WithContext(access.With(r.Context(), caller)))
+		})
+	}
+	return Secure(http.NewCrossOriginProtection().Handler(mux))
+}
+
+func newStoryAs(caller access.Caller, board *view.Board) http.Handler {
+	return as(caller, Config{
 		Board:   board,
 		Version: "v0.1.0",
 		Now:     func() time.Time { return noon },
@@ -77,7 +99,8 @@ func newStory(board *view.Board) http.Handler {
 			}
 			return nil
 		},
-		Ready: func() error { return errors.New("the repository has not been read yet") },
+		Ready:  func() error { return errors.New("the repository has not been read yet") },
+		People: storyPeople,
 	})
 }
 

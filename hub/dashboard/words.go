@@ -29,6 +29,7 @@ func words() template.FuncMap {
 		"firstly":  firstLine,
 		"quantity": quantity,
 		"rollout":  rollout,
+		"life":     lifeInWords,
 	}
 }
 
@@ -167,6 +168,18 @@ func decimals(n float64) int {
 		return 1
 	}
 	return 0
+}
+
+// lifeInWords gives "3 days" for "72h".
+func lifeInWords(s string) string {
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		return s
+	}
+	if hours := int(d / time.Hour); hours < 24 {
+		return plural(hours, "hour")
+	}
+	return plural(int(d/(24*time.Hour)), "day")
 }
 
 // moment is a time as seen from another. A script refreshes what it says, in the

@@ -58,30 +58,37 @@ func (i *Identity) SealCommand(verb string, cluster fleet.ClusterName, now time.
 
 // Do does what a sealed command says, once, and returns the roll after it.
 func (d *Desk) Do(sealed []byte, now time.Time) (Roll, error) {
-	c, err := d.open(sealed, now)
+	c, err := d.Open(sealed, now)
 	if err != nil {
 		return Roll{}, err
 	}
-	switch c.Verb {
+	return d.Tell(c.Verb, c.Cluster, now)
+}
+
+// Tell does what somebody says who may, and returns the roll after it.
+func (d *Desk) Tell(verb string, cluster fleet.ClusterName, now time.Time) (Roll, error) {
+	var err error
+	switch verb {
 	case VerbList:
 	case VerbApprove:
-		err = d.change(func(r Roll) (Roll, error) { return r.Approve(c.Cluster) })
+		err = d.change(func(r Roll) (Roll, error) { return r.Approve(cluster) })
 	case VerbRevoke:
-		err = d.change(func(r Roll) (Roll, error) { return r.Revoke(c.Cluster, now) })
+		err = d.change(func(r Roll) (Roll, error) { return r.Revoke(cluster, now) })
 	case VerbAllowRejoin:
-		err = d.change(func(r Roll) (Roll, error) { return r.AllowRejoin(c.Cluster) })
+		err = d.change(func(r Roll) (Roll, error) { return r.AllowRejoin(cluster) })
 	case VerbRotate:
-		err = d.change(func(r Roll) (Roll, error) { return r.Rotate(c.Cluster, now) })
+		err = d.change(func(r Roll) (Roll, error) { return r.Rotate(cluster, now) })
 	default:
-		err = fmt.Errorf("this hub does not know the command %q (update the older of the two)", c.Verb)
+		err = fmt.Errorf("this hub does not know the command %q (update the older of the two)", verb)
 	}
-	if err == nil && c.Verb != VerbList {
-		d.config.Log.Info("told about a member", "command", c.Verb, "cluster", c.Cluster)
+	if err == nil && verb != VerbList {
+		d.config.Log.Info("told about a member", "command", verb, "cluster", cluster)
 	}
 	return d.Roll(), err
 }
 
-func (d *Desk) open(sealed []byte, now time.Time) (Command, error) {
+// Open verifies a sealed command and lets it pass once.
+func (d *Desk) Open(sealed []byte, now time.Time) (Command, error) {
 	var s signedCommand
 	var c Command
 	if json.Unmarshal(sealed, &s) != nil {

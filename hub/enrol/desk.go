@@ -51,6 +51,7 @@ type Desk struct {
 	seen  map[string]time.Time // commands by their nonces
 
 	unwritten bool // something in roll that is not in the file, see Pinned
+	watch
 }
 
 // OpenDesk reads the roll.
@@ -171,6 +172,7 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 	if err != nil {
 		return err
 	}
+	d.tell(d.Roll)
 	if d.config.Revoked == nil || maps.Equal(before.Revoked, after.Revoked) {
 		return nil
 	}

@@ -30,6 +30,7 @@ type Board struct {
 	decided    bool                        // something was published since the hub started
 	members    map[fleet.ClusterName]*member
 	received   Received
+	admitted   []Member
 	patience   time.Duration // how long an agent may be silent
 
 	fold     folded
@@ -74,6 +75,14 @@ func (b *Board) Repository(r Repository) {
 	if b.repository = r; quiet != r {
 		b.touch()
 	}
+}
+
+// Members says who was admitted to the fleet, by name.
+func (b *Board) Members(members []Member) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.admitted = members
+	b.touch()
 }
 
 // Commit says what became of the newest commit.

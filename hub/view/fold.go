@@ -79,13 +79,18 @@ func fold(m *member, decided bool) *Cluster {
 		if !m.connected {
 			cell.Said, cell.Health = cell.Health, NotHeard
 		}
-		c.Counts[cell.Health]++
-		if cell.Behind {
-			c.Behind, c.BehindSince = true, earliest(c.BehindSince, cell.Announced)
-		}
+		c.count(*cell)
 	}
 	c.Health, c.Message = judgeCluster(m, c.Counts)
 	return c
+}
+
+// count adds a cell to what sums the cluster up.
+func (c *Cluster) count(cell Cell) {
+	c.Counts[cell.Health]++
+	if cell.Behind {
+		c.Behind, c.BehindSince = true, earliest(c.BehindSince, cell.Announced)
+	}
 }
 
 // earliest returns the earlier of two times. The zero time is unknown.

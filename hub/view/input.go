@@ -46,4 +46,16 @@ type Hold struct {
 	Announced bool
 	Changes   []fleet.Change // of every cluster that would hear of it
 	Deleted   int            // objects that they take away
+	Hidden    bool           // there is more, which this viewer does not see
+}
+
+// Member is a cluster that was admitted to the fleet, or waits to be.
+type Member struct {
+	Name    fleet.ClusterName
+	Joined  time.Time
+	Expires time.Time         // of its credential; zero: it has none yet
+	Waiting bool              // for a person's approval
+	Revoked time.Time         // zero: it is not
+	Rejoin  bool              // another agent may take its place, once
+	Labels  map[string]string // of the token that it joined with
 }

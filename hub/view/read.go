@@ -159,6 +159,7 @@ func (b *Board) assemble(now time.Time) *Snapshot {
 		Accepted:   b.accepted,
 		Announced:  b.announced,
 		Hold:       b.hold,
+		Members:    b.admitted,
 		Clusters:   make([]*Cluster, 0, len(b.fold.clusters)),
 	}
 	if before := b.fold.current; before != nil {

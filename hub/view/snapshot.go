@@ -25,6 +25,7 @@ type Snapshot struct {
 	Clusters   []*Cluster // that Git names or that were told something, by name
 	Unmanaged  []*Cluster // heard from, and of no concern to Git, by name
 	Apps       []*App     // by name
+	Members    []Member   // by name
 	Counts     FleetCounts
 }
 
@@ -127,6 +128,15 @@ func (s *Snapshot) App(name fleet.AppName) (*App, bool) {
 		return nil, false
 	}
 	return s.Apps[i], true
+}
+
+// Member returns a member by name.
+func (s *Snapshot) Member(name fleet.ClusterName) (Member, bool) {
+	i, found := slices.BinarySearchFunc(s.Members, name, func(m Member, name fleet.ClusterName) int { return cmp.Compare(m.Name, name) })
+	if !found {
+		return Member{}, false
+	}
+	return s.Members[i], true
 }
 
 // Cells returns every cell of an app, by cluster.

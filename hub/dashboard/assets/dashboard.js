@@ -37,6 +37,7 @@ function refreshAges() {
 // wherever they stand; others are, if they stand in the same place.
 
 function morph(from, to) {
+  if ("keep" in (from.dataset ?? {})) return; // what is shown once
   for (const { name } of [...from.attributes]) {
     if (!to.hasAttribute(name) && !mine(from, name)) from.removeAttribute(name);
   }
@@ -87,7 +88,8 @@ async function update() {
     for (let last = ""; last !== wanted && wanted !== main().dataset.version; ) {
       last = wanted; // what is spoken of meanwhile is fetched after
       const begin = performance.now();
-      const response = await fetch(location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      const response = await fetch(main().dataset.source ?? location.href, { headers: { Accept: "text/html" }, cache: "no-store" });
+      if (response.redirected) return location.assign(response.url); // signed out
       const page = new DOMParser().parseFromString(await response.text(), "text/html");
       const next = page.querySelector("#main");
       if (!next) throw new Error(`the hub answered ${response.status}`);
@@ -116,7 +118,13 @@ function follow() {
     wanted = event.data;
     update();
   };
-  stream.onerror = () => say("lost", "The hub does not answer: this may be old");
+  stream.onerror = () => {
+    say("lost", "The hub does not answer: this may be old");
+    if (stream?.readyState !== EventSource.CLOSED) return;
+    stream = null; // refused: the page itself says why, when it is asked for
+    wanted = "again";
+    update().then(() => setTimeout(() => document.hidden || stream || follow(), 2000));
+  };
 }
 
 // A page that nobody sees holds no stream: browsers allow only a few per hub.
