@@ -138,6 +138,7 @@ func Run(ctx context.Context, c Config) error {
 	group.Go(func() error { return repository.Run(ctx) })
 	if server != nil {
 		group.Go(func() error { return server.Guard(ctx) })
+		group.Go(func() error { return server.Disperse(ctx) })
 	}
 	group.Go(func() error { return tellOfRepository(ctx, c, repository, board) })
 	c.Log.Info("hub started", "dashboard", "http://"+listener.Addr().String(), "nats", c.NATS.Listen, "version", c.Version)

@@ -56,7 +56,7 @@ func Start(c Config) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		log: &logger{log: c.Log},
+		log: newLogger(c.Log),
 		store: server.JetStreamConfig{
 			StoreDir:     c.Dir,
 			MaxMemory:    options.JetStreamMaxMemory,

@@ -12,9 +12,11 @@ import (
 	"github.com/navarch/navarch/wire"
 )
 
-// An artifact is read this many chunks at a time, and so many artifacts.
+// An artifact is read this many chunks at a time, and so many artifacts. Together they
+// stay well below what a server keeps for a client that reads slowly, before it cuts it
+// off: 16 MiB in a hub's.
 const (
-	chunksAtOnce    = 4
+	chunksAtOnce    = 2
 	artifactsAtOnce = 8
 )
 
