@@ -71,6 +71,10 @@ bench: build members ## measure speed and cost on real members, with the floor i
 chaos: build members $(KUSTOMIZE) ## kill and cut everything while commits land, and compare with Git (ARGS="--seed 7 --minutes 5")
 	@go run ./e2e/chaos $(ARGS)
 
+.PHONY: hostile
+hostile: ## an agent, a broker and a repository in the wrong hands, for longer than in `make test` (FLOOD=30s)
+	@NAVARCH_FLOOD=$(or $(FLOOD),30s) go test -count=1 -timeout 60m -v ./e2e/hostile
+
 .PHONY: vectors
 vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
 	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk

@@ -3,8 +3,8 @@ module github.com/navarch/navarch
 go 1.26.0
 
 require (
-	github.com/ProtonMail/go-crypto v1.5.2
 	filippo.io/age v1.3.2
+	github.com/ProtonMail/go-crypto v1.5.2
 	github.com/chromedp/chromedp v0.23.0
 	github.com/coder/websocket v1.8.15
 	github.com/coreos/go-oidc/v3 v3.21.0

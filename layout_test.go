@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"e2e/bench":            nil,
 	"e2e/demo":             nil,
 	"e2e/chaos":            nil,
+	"e2e/hostile":          nil,
 	"e2e/scale":            nil,
 	"e2e/env/gitserver":    {},
 	"e2e/env/connectproxy": {},

@@ -9,7 +9,8 @@ const unlimited = math.MaxInt32
 const pods = "pods"
 
 // Fits returns how many more replicas with these requests fit on some nodes, node by
-// node: what is free on two nodes does not add up to a place for one replica.
+// node: what is free on two nodes does not add up to a place for one replica. What
+// agents say may be anything, and never makes more than [unlimited].
 func Fits(nodes []NodeGroup, requests Resources) int64 {
 	var total int64
 	for _, group := range nodes {
@@ -19,7 +20,13 @@ func Fits(nodes []NodeGroup, requests Resources) int64 {
 				fit = min(fit, group.Free[name]/amount)
 			}
 		}
-		total += max(0, fit) * group.Count
+		if fit <= 0 || group.Count <= 0 {
+			continue
+		}
+		if fit > (unlimited-total)/group.Count {
+			return unlimited
+		}
+		total += fit * group.Count
 	}
 	return total
 }

@@ -30,12 +30,17 @@ type signal struct {
 	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
 	exchanged bool            // a key of the hub was
+	forget    bool            // the cluster has said more than a hub remembers: see [quota]
 }
 
 // listener takes in what agents say, in any order and any number of times.
 func (d *deployer) listener(ctx context.Context) natsconn.Listener {
+	quota := newQuota(d.log)
 	return natsconn.Listener{
 		Report: func(r wire.Report, received time.Time) {
+			if quota.take(r) {
+				d.forget(ctx, quota, r.Cluster)
+			}
 			d.board.Report(r, received)
 			d.send(ctx, signal{cluster: r.Cluster, report: &r, received: received})
 		},
@@ -44,9 +49,29 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 			d.send(ctx, signal{cluster: h.Cluster, heartbeat: &h, received: received})
 		},
 		Refused: func(subject string, err error) {
-			d.log.Warn("message of an agent refused", "subject", subject, "err", err)
+			quota.warn(ctx, senderOf(subject), "message of an agent refused", "subject", subject, "err", err)
 		},
 		Lost: func() { d.send(ctx, signal{lost: true}) },
+	}
+}
+
+// senderOf returns whose agent alone may write to a subject.
+func senderOf(subject string) fleet.ClusterName {
+	if cluster, err := wire.ParseClusterSubject(subject); err == nil {
+		return cluster
+	}
+	cluster, _, _ := wire.ParseReportSubject(subject)
+	return cluster
+}
+
+// forget forgets the reports of a cluster, here and on the NATS server. Its agent
+// reports again what it has, with the next change or connection.
+func (d *deployer) forget(ctx context.Context, q *quota, cluster fleet.ClusterName) {
+	q.warn(ctx, cluster, "an agent reports more than any cluster has to say: its reports are forgotten (if it goes on, revoke the cluster)")
+	d.board.Forget(cluster)
+	d.send(ctx, signal{cluster: cluster, forget: true})
+	if err := d.announcer.conn.DeleteReports(ctx, cluster); err != nil && ctx.Err() == nil {
+		q.warn(ctx, cluster, "the reports of an agent stay on the NATS server", "err", err)
 	}
 }
 
@@ -76,6 +101,11 @@ func (d *deployer) take(s signal) bool {
 		d.observed.heartbeat(*s.heartbeat, s.received)
 	}
 	switch {
+	case s.forget:
+		delete(d.heard.removed, s.cluster)
+		delete(d.heard.orphans, s.cluster)
+		d.observed.forget(s.cluster)
+		return false
 	case s.report != nil:
 		d.observed.report(*s.report, a.published[s.cluster], s.received)
 		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)

@@ -75,6 +75,9 @@ func (o *observed) report(r wire.Report, announced fleet.Desired, received time.
 	}
 }
 
+// forget forgets what was said of the apps of a cluster.
+func (o *observed) forget(name fleet.ClusterName) { clear(o.cluster(name).apps) }
+
 // onlyJobs tells whether an app waits for nothing but Jobs that run.
 func onlyJobs(r wire.Report) bool {
 	running := false

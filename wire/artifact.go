@@ -59,7 +59,7 @@ func PackArtifact(content []byte) (fleet.Digest, [][]byte, error) {
 
 // CountChunks returns how many chunks the artifact has whose first chunk is given.
 func CountChunks(d fleet.Digest, first []byte) (int, error) {
-	opened, err := sealerFor(d).open(0, first)
+	opened, err := sealerFor(d).open(nil, 0, first)
 	if err != nil {
 		return 0, err
 	}
@@ -72,13 +72,16 @@ func CountChunks(d fleet.Digest, first []byte) (int, error) {
 // content with digest d or an error, which is [ErrCorrupt] inside.
 func UnpackArtifact(d fleet.Digest, chunks [][]byte) ([]byte, error) {
 	seal := sealerFor(d)
-	var packed []byte
+	size := 0
+	for _, chunk := range chunks {
+		size += len(chunk)
+	}
+	packed := make([]byte, 0, size)
 	for i, chunk := range chunks {
-		opened, err := seal.open(i, chunk)
-		if err != nil {
+		var err error
+		if packed, err = seal.open(packed, i, chunk); err != nil {
 			return nil, err
 		}
-		packed = append(packed, opened...)
 	}
 	h, compressed, err := parseHeader(packed)
 	if err != nil {
@@ -120,7 +123,8 @@ func parseHeader(packed []byte) (header, []byte, error) {
 		return header{}, nil, fmt.Errorf("%w: its form has version %d, this agent knows %d: update the agent", ErrCorrupt, packed[0], headerVersion)
 	}
 	h := header{chunks: int(packed[1]), size: int(binary.BigEndian.Uint32(packed[2:headerSize]))}
-	if h.size > MaxArtifact || h.chunks == 0 {
+	// What does not compress grows by a little.
+	if h.size > MaxArtifact || h.chunks == 0 || h.chunks > h.size/chunkSize+2 {
 		return header{}, nil, fmt.Errorf("%w: %d chunks with %d bytes", ErrCorrupt, h.chunks, h.size)
 	}
 	return h, packed[headerSize:], nil
@@ -161,12 +165,16 @@ func (s sealer) seal(chunk int, plain []byte) []byte {
 	return s.aead.Seal(sealed, nonce, plain, position)
 }
 
-func (s sealer) open(chunk int, sealed []byte) ([]byte, error) {
+// open appends what a chunk holds to what those before it held.
+func (s sealer) open(before []byte, chunk int, sealed []byte) ([]byte, error) {
 	n := s.aead.NonceSize()
 	if len(sealed) < n {
 		return nil, fmt.Errorf("%w: chunk %d is cut off", ErrCorrupt, chunk)
 	}
-	plain, err := s.aead.Open(nil, sealed[:n], sealed[n:], []byte{byte(chunk)})
+	if len(sealed) > n+chunkSize+s.aead.Overhead() {
+		return nil, fmt.Errorf("%w: chunk %d is longer than any", ErrCorrupt, chunk)
+	}
+	plain, err := s.aead.Open(before, sealed[:n], sealed[n:], []byte{byte(chunk)})
 	if err != nil {
 		return nil, fmt.Errorf("%w: chunk %d does not open with it", ErrCorrupt, chunk)
 	}

@@ -155,7 +155,7 @@ func FuzzUnpackArtifact(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	opened, err := sealerFor(digest).open(0, chunks[0])
+	opened, err := sealerFor(digest).open(nil, 0, chunks[0])
 	if err != nil {
 		f.Fatal(err)
 	}

@@ -105,7 +105,7 @@ func heartbeat() wire.Heartbeat {
 			Used:        map[string]string{"cpu": "12250m", "memory": "60Gi"},
 			Pods:        map[string]int{"Running": 41, "Pending": 1},
 		},
-		Cost: wire.Cost{CPUSeconds: 12.5, ResidentBytes: 50 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
+		Cost:      wire.Cost{CPUSeconds: 12.5, ResidentBytes: 50 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
 		Recipient: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
 	}
 }

@@ -28,8 +28,11 @@ func EncodeReport(r Report) ([]byte, error) {
 	if len(body) <= maxPlain {
 		return body, nil
 	}
+	if len(body) > maxReport || countValues(body, maxValues) > maxValues {
+		return nil, fmt.Errorf("report of app %q with %d objects is %d bytes: split the app", r.App, len(r.Objects), len(body))
+	}
 	packed := compressor.EncodeAll(body, nil)
-	if len(body) > maxReport || len(packed) > MaxMessage {
+	if len(packed) > MaxMessage {
 		return nil, fmt.Errorf("report of app %q with %d objects is %d bytes, %d compressed: split the app", r.App, len(r.Objects), len(body), len(packed))
 	}
 	return packed, nil
@@ -41,6 +44,9 @@ func DecodeReport(message []byte, cluster fleet.ClusterName, app fleet.AppName) 
 	body, err := inflate(message)
 	if err != nil {
 		return Report{}, fmt.Errorf("decode report: %w", err)
+	}
+	if countValues(body, maxValues) > maxValues {
+		return Report{}, fmt.Errorf("decode report: it has more than %d values", maxValues)
 	}
 	var r Report
 	if err := json.Unmarshal(body, &r); err != nil {

@@ -49,8 +49,8 @@ type Client struct {
 	user    string // whose rights are used; empty: the agent's
 	// namespaces are those that the client touches objects of; empty: the whole cluster.
 	namespaces []string
-	digest  []byte // key of the hashes of Secrets
-	sealed  func(*unstructured.Unstructured) bool
+	digest     []byte // key of the hashes of Secrets
+	sealed     func(*unstructured.Unstructured) bool
 }
 
 // NewClient returns a client. The API server's own fairness is the only limit of

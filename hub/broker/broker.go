@@ -52,7 +52,7 @@ func Start(c Config) (*Broker, error) {
 		return nil, err
 	}
 	b := &Broker{
-		log:       &logger{log: c.Log},
+		log:       newLogger(c.Log),
 		webSocket: c.WebSocket != "",
 		store: server.JetStreamConfig{
 			StoreDir:     c.Dir,

@@ -150,7 +150,7 @@ func (s *sketch) cluster(c fleet.Cluster, nodes int) {
 			Used:        used,
 			Pods:        map[string]int{"Running": nodes * 14, "Succeeded": 3},
 		},
-		Cost: wire.Cost{CPUSeconds: 12.5, ResidentBytes: 42 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
+		Cost:      wire.Cost{CPUSeconds: 12.5, ResidentBytes: 42 << 20, Requests: 420, Applied: 100, Repaired: 3, Failures: 1},
 		Recipient: "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p",
 	})
 }

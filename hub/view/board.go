@@ -234,6 +234,16 @@ func (b *Board) Report(r wire.Report, received time.Time) {
 	}
 }
 
+// Forget forgets every report of a cluster, but not that its agent was heard.
+func (b *Board) Forget(cluster fleet.ClusterName) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	m := b.member(cluster)
+	m.reports = map[fleet.AppName]said{}
+	b.fold.dirty[cluster] = true
+	b.touch()
+}
+
 // Heartbeat takes in what an agent says of its cluster, received at a time.
 func (b *Board) Heartbeat(h wire.Heartbeat, received time.Time) {
 	b.mu.Lock()

@@ -7,16 +7,24 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/wire"
 )
 
-// An artifact is read this many chunks at a time, and so many artifacts.
+// An artifact is read this many chunks at a time, and so many artifacts. Together they
+// stay well below what a server keeps for a client that reads slowly, before it cuts it
+// off: 16 MiB in a hub's.
 const (
-	chunksAtOnce    = 4
+	chunksAtOnce    = 2
 	artifactsAtOnce = 8
+	// chunksInMemory is how many chunks of all artifacts that are read there may be: one of
+	// the largest has room, and eight of them would take a gigabyte.
+	chunksInMemory = 160
 )
+
+func newMemory() *semaphore.Weighted { return semaphore.NewWeighted(chunksInMemory) }
 
 // PutArtifact keeps the chunks of an artifact; see [wire.PackArtifact]. The first
 // is written last, so that it says that the others are there.
@@ -83,6 +91,10 @@ func (c *Conn) Artifact(ctx context.Context, d fleet.Digest) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read artifact %s: %w", d, err)
 	}
+	if err := c.memory.Acquire(ctx, int64(min(count, chunksInMemory))); err != nil {
+		return nil, fmt.Errorf("read artifact %s: %w", d, err)
+	}
+	defer c.memory.Release(int64(min(count, chunksInMemory)))
 	chunks := make([][]byte, count)
 	chunks[0] = first
 	group, groupCtx := errgroup.WithContext(ctx)

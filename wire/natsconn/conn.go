@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nkeys"
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 )
 
 // What a caller can do about an error: every other error is one that the same
@@ -73,6 +74,7 @@ type Conn struct {
 	current Current // nil: the credentials do not change
 	log     *slog.Logger
 	refresh time.Duration
+	memory  *semaphore.Weighted // for artifacts
 
 	mu       sync.Mutex
 	made     int           // connections so far
@@ -84,7 +86,7 @@ type Conn struct {
 // Dial begins to connect and returns at once: a server that cannot be reached is
 // tried again until Close. An error means that c itself is of no use.
 func Dial(c Config) (*Conn, error) {
-	conn := &Conn{log: c.Log, current: c.Current, refresh: c.Refresh, next: make(chan struct{})}
+	conn := &Conn{log: c.Log, current: c.Current, refresh: c.Refresh, next: make(chan struct{}), memory: newMemory()}
 	if conn.refresh == 0 {
 		conn.refresh = 5 * time.Minute
 	}

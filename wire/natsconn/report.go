@@ -98,6 +98,13 @@ func (c *Conn) Reports(ctx context.Context, l Listener) error {
 	return nil
 }
 
+// Reports are asked for so many at a time, and so many bytes: a server cuts off who asks
+// for more than it keeps for a client that reads slowly, which is 16 MiB in a hub's.
+const (
+	pullMessages = 1000
+	pullBytes    = 6 << 20
+)
+
 // listen reads from the beginning until there is another connection, which is no
 // error, or something fails. It returns whether it came to the end of what is kept.
 func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (current bool, err error) {
@@ -112,7 +119,7 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 	if err != nil {
 		return false, fmt.Errorf("read reports: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessages(1000))
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes))
 	if err != nil {
 		return false, fmt.Errorf("read reports: %w", err)
 	}
