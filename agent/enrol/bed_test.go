@@ -227,7 +227,7 @@ func (b *bed) kept() map[string][]byte {
 
 func (b *bed) until(what string, holds func() bool) {
 	b.t.Helper()
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(90 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {
