@@ -28,7 +28,7 @@ const (
 
 	// wantedLife is that of the JWT for a key that a person wants exchanged: the agent asks
 	// again soon, and is told again, should it end before it has done so.
-	wantedLife = time.Minute
+	wantedLife = 30 * time.Second
 
 	askEvery = rate.Limit(1) // times a second that one cluster is answered
 	askBurst = 5
