@@ -2,14 +2,20 @@ package hub
 
 import (
 	"context"
+	"encoding/base64"
+	"net/http"
+	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
 )
 
 // sealed is what a cluster finds, as it travels.
@@ -133,4 +139,83 @@ func TestFollowIdentityEnds(t *testing.T) {
 	group.Go(func() { _ = followIdentity(ctx, b.identity, b.deployer) })
 	cancel()
 	group.Wait()
+}
+
+// TestInstallAfterExchange: a line from before an exchange still installs, and what it
+// installs pins the newest keys.
+func TestInstallAfterExchange(t *testing.T) {
+	dir := t.TempDir()
+	identity, err := enrol.Open(dir)
+	check(t, err)
+	desk, err := enrol.OpenDesk(enrol.DeskConfig{Identity: identity, File: filepath.Join(t.TempDir(), enrol.RollName), Log: discard})
+	check(t, err)
+	server := &broker.Broker{} // only asked whether there is one
+	d := newDoor(Config{Join: Join{URLs: []string{"tls://hub.example.com:4222"}}, Log: discard}, identity, desk, server)
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /install/{token}", d.install)
+	token, err := identity.NewToken(wire.Invitation{Cluster: "eu-3", Expires: time.Now().Add(time.Hour)})
+	check(t, err)
+	before := get(mux, "/install/"+token.String()).Body.String()
+	for _, what := range []string{enrol.SigningKey, enrol.Authority} {
+		_, err := enrol.Exchange(dir, what, time.Now())
+		check(t, err)
+	}
+	_, err = identity.Refresh()
+	check(t, err)
+	answer := get(mux, "/install/"+token.String())
+	after := answer.Body.String()
+	key := base64.StdEncoding.EncodeToString(identity.PublicKey())
+	if answer.Code != http.StatusOK || !strings.Contains(after, key) || strings.Contains(before, key) {
+		t.Errorf("answered %d with a manifest that pins another key", answer.Code)
+	}
+	line := strings.Split(string(identity.CA()), "\n")[2]
+	if !strings.Contains(after, line) || strings.Contains(before, line) {
+		t.Error("the manifest pins another authority")
+	}
+	check(t, enrol.Retire(dir, enrol.SigningKey))
+	_, err = identity.Refresh()
+	check(t, err)
+	if got := get(mux, "/install/"+token.String()); got.Code != http.StatusNotFound {
+		t.Errorf("a token of a retired key: answered %d", got.Code)
+	}
+}
+
+// TestPinsAreNoted: what agents say that they obey is on the roll, also after a start.
+func TestPinsAreNoted(t *testing.T) {
+	identity, err := enrol.Open(t.TempDir())
+	check(t, err)
+	file := filepath.Join(t.TempDir(), enrol.RollName)
+	check(t, os.WriteFile(file, []byte(`{"version":1,"members":{"eu-1":{"key":"A","joined":"2026-11-23T12:00:00Z"}}}`), 0o600))
+	open := func() *enrol.Desk {
+		desk, err := enrol.OpenDesk(enrol.DeskConfig{Identity: identity, File: file, Log: discard})
+		check(t, err)
+		return desk
+	}
+	desk, heard := open(), 0
+	l := notePins(natsconn.Listener{Heartbeat: func(wire.Heartbeat, time.Time) { heard++ }}, desk)
+	pins := wire.Pins{Signing: wire.KeyID(identity.PublicKey())}
+	for _, h := range []wire.Heartbeat{
+		{Cluster: "eu-1", Pins: pins}, {Cluster: "eu-1"}, // an agent of before says nothing
+		{Cluster: "us-1", Pins: pins}, // no member
+	} {
+		l.Heartbeat(h, time.Now())
+	}
+	if got := desk.Roll().Members; heard != 3 || len(got) != 1 || got["eu-1"].Pins.Signing != pins.Signing {
+		t.Errorf("heard %d, members %+v", heard, got)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	group.Go(func() { _ = desk.Run(ctx) })
+	defer group.Wait()
+	defer cancel()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for open().Roll().Members["eu-1"].Pins.Signing != pins.Signing {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatal("it is not written down")
+		}
+	}
 }

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"bytes"
 	"crypto/ed25519"
+	"encoding/json"
 	"errors"
 	"strings"
 	"testing"
@@ -122,6 +123,81 @@ func TestEnrolRequest(t *testing.T) {
 	}
 	if _, _, err := wire.OpenEnrolRequest(stolen, "eu-3", public(hub)); !errors.Is(err, wire.ErrToken) {
 		t.Errorf("with the public half of a token: %v", err)
+	}
+}
+
+// TestEnrolExchange: a request for another key is signed by both, over all of it.
+func TestEnrolExchange(t *testing.T) {
+	hub := hubKey(1)
+	former, old := newKey(t)
+	key, name := newKey(t)
+	request := wire.EnrolRequest{Version: 1, Cluster: "eu-3", Key: name, Nonce: "n"}
+	sealed, err := wire.SealEnrolExchange(request, key, former)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, token, err := wire.OpenEnrolRequest(sealed, "eu-3", public(hub))
+	if err != nil || token != nil {
+		t.Fatal(token, err)
+	}
+	request.Former = old
+	if diff := cmp.Diff(request, got); diff != "" {
+		t.Error(diff)
+	}
+	stranger, other := newKey(t)
+	alone, err := wire.SealEnrolRequest(request, key, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stolen, err := wire.SealEnrolExchange(wire.EnrolRequest{Version: 1, Cluster: "eu-3", Key: other, Nonce: "n"}, key, former)
+	if err != nil {
+		t.Fatal(err)
+	}
+	swapped, err := wire.SealEnrolExchange(request, key, stranger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Contains(swapped, []byte(`"former":`)) {
+		t.Fatal("the key of before has not signed")
+	}
+	for name, sealed := range map[string][]byte{
+		"the key of before has not signed":    alone,
+		"the new key has not signed":          stolen,
+		"another has signed, under its name":  bytes.Replace(sealed, proofOf(t, sealed), proofOf(t, swapped), 1),
+		"the proof of the key of before only": bytes.Replace(sealed, []byte(`"proof":`), []byte(`"prof":`), 1),
+	} {
+		if _, _, err := wire.OpenEnrolRequest(sealed, "eu-3", public(hub)); !errors.Is(err, wire.ErrProof) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// proofOf is the proof of the key of before in a sealed request.
+func proofOf(t *testing.T, sealed []byte) []byte {
+	t.Helper()
+	var s struct {
+		Former json.RawMessage `json:"former"`
+	}
+	if err := json.Unmarshal(sealed, &s); err != nil || s.Former == nil {
+		t.Fatal(err)
+	}
+	return s.Former
+}
+
+// TestTokenOfSeveralKeys: a token is as good as the keys that the hub takes it by.
+func TestTokenOfSeveralKeys(t *testing.T) {
+	token := newToken(t, hubKey(1), 7)
+	if _, err := wire.ParseToken(token.String(), public(hubKey(3)), public(hubKey(2)), public(hubKey(1))); err != nil {
+		t.Error(err)
+	}
+	if _, err := wire.ParseToken(token.String(), public(hubKey(3)), nil); !errors.Is(err, wire.ErrToken) {
+		t.Error(err)
+	}
+	if _, err := wire.ParseToken(token.String()); !errors.Is(err, wire.ErrToken) {
+		t.Error("by no key at all:", err)
+	}
+	if held, err := wire.ReadToken(token.String()); err != nil || held.String() != token.String() {
+		t.Error("who holds it cannot read it:", err)
 	}
 }
 

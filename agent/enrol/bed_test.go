@@ -205,10 +205,16 @@ func (b *bed) agent() (conn *natsconn.Conn, stop func()) {
 	pins, err := enrol.OpenPins(b.t.Context(), c)
 	check(b.t, err)
 	c.Pins = pins
+	return b.agentOf(c)
+}
+
+// agentOf runs a membership.
+func (b *bed) agentOf(c enrol.Config) (conn *natsconn.Conn, stop func()) {
+	b.t.Helper()
 	m, err := enrol.Open(b.t.Context(), c)
 	check(b.t, err)
 	conn, err = natsconn.Dial(natsconn.Config{
-		URL: b.broker.ClientURL(), Authorities: pins.CA, Current: m, InboxPrefix: wire.InboxPrefix("eu-1"), Log: c.Log,
+		URL: b.broker.ClientURL(), Authorities: c.Pins.CA, Current: m, InboxPrefix: wire.InboxPrefix("eu-1"), Log: c.Log,
 	})
 	check(b.t, err)
 	end := b.beside(func(ctx context.Context) error { return m.Run(ctx, conn) })
@@ -227,7 +233,7 @@ func (b *bed) kept() map[string][]byte {
 
 func (b *bed) until(what string, holds func() bool) {
 	b.t.Helper()
-	deadline := time.After(40 * time.Second)
+	deadline := time.After(90 * time.Second)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for !holds() {

@@ -129,13 +129,11 @@ func (m *Membership) Run(ctx context.Context, conn *natsconn.Conn) error {
 		var refused *refusedError
 		switch {
 		case err == nil:
-			next, said, failures = m.renewal(), "", 0
+			said, failures = "", 0
 			if !confirming {
 				m.use(ctx, conn)
 			}
-			if m.held().Former != nil {
-				next = time.Now() // the hub waits to hear from the new key before it forgets the old one
-			}
+			next = m.renewal() // at once, where the hub waits to hear from a new key
 		case errors.As(err, &refused) && refused.refusal == wire.RefusedWaiting:
 			next = time.Now().Add(forPeople)
 		case errors.As(err, &refused):
@@ -152,10 +150,13 @@ func (m *Membership) Run(ctx context.Context, conn *natsconn.Conn) error {
 }
 
 // renewal returns when to ask next: two thirds into the life of the JWT, and at once
-// where there is none.
+// where there is none, or where an exchange of the key has begun and not ended.
 func (m *Membership) renewal() time.Time {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.key.Next != nil || m.key.Former != nil {
+		return time.Now()
+	}
 	claims, err := jwt.DecodeUserClaims(m.key.JWT)
 	if err != nil {
 		return time.Now()

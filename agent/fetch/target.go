@@ -78,7 +78,7 @@ func (f *Fetcher) accept(ctx context.Context, sealed []byte) (Target, error) {
 	a, err := f.open(ctx, sealed, f.cluster)
 	accepted, _ := f.Accepted()
 	same := a.Epoch == accepted.Epoch && a.Sequence == accepted.Sequence && a.Index == accepted.Index
-	if err != nil && (!same || !errors.Is(err, wire.ErrExchanged)) { // what was accepted stays so, whoever signed it then
+	if err != nil && (a != accepted || !errors.Is(err, wire.ErrExchanged)) { // what was accepted stays so, whoever signed it then
 		return Target{}, err
 	}
 	if !same && !a.After(accepted.Epoch, accepted.Sequence) {

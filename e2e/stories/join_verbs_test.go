@@ -13,6 +13,7 @@ var joinVerbs = map[string]func(ts *testscript.TestScript, neg bool, args []stri
 	"join":       plain(join),
 	"forget-key": plain(forgetKey),
 	"admitted":   plain(admitted),
+	"listed":     plain(listed),
 }
 
 // join CLUSTER [FLAG...] installs the cluster's agent again, with a new token.

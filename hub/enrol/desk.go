@@ -26,6 +26,10 @@ const (
 	// RollName is the file of the roll in an identity folder.
 	RollName = "members.json"
 
+	// wantedLife is that of the JWT for a key that a person wants exchanged: the agent asks
+	// again soon, and is told again, should it end before it has done so.
+	wantedLife = 30 * time.Second
+
 	askEvery = rate.Limit(1) // times a second that one cluster is answered
 	askBurst = 5
 )
@@ -145,6 +149,9 @@ func (d *Desk) admit(r wire.EnrolRequest, token *wire.Token, now time.Time) (jwt
 		q.Known = d.config.Identity.signedBefore(r.JWT, r.Cluster, cmp.Or(r.Former, r.Key))
 		if roll, err = roll.Tidy(now).Enrol(q, now); err != nil {
 			return roll, nil //nolint:nilerr // also who waits is kept; err is returned below
+		}
+		if m := roll.Members[r.Cluster]; m.Exchange && m.Key == r.Key {
+			expires = now.Add(min(d.config.Life, wantedLife))
 		}
 		return roll.Admitted(r.Cluster, now, expires), nil
 	})

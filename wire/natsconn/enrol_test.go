@@ -168,3 +168,35 @@ func testDoor(t *testing.T, bed *bed) {
 		refused.wait(t, "the refusal to listen on "+subject, func(all []string) bool { return len(all) == 6+i+1 })
 	}
 }
+
+// TestEnrolAnswerOfRevocation: a request whose answer takes credentials back is answered
+// all the same, at once: the server forgets no reply that is on its way.
+func TestEnrolAnswerOfRevocation(t *testing.T) {
+	bed := newBed(t)
+	desk, err := enrol.OpenDesk(enrol.DeskConfig{
+		Identity: bed.identity, File: filepath.Join(t.TempDir(), enrol.RollName), Log: quiet(t),
+		Revoked: func(keys map[string]time.Time) error {
+			accounts, err := bed.identity.AccountJWTsWithout(keys)
+			return errors.Join(err, bed.broker.Replace(accounts))
+		},
+	})
+	check(t, err)
+	run(t, func(ctx context.Context) error {
+		return bed.hub.Enrolments(ctx, func(c fleet.ClusterName, sealed []byte) []byte { return desk.Answer(c, sealed, time.Now()) })
+	})
+	token, err := bed.identity.NewToken(wire.Invitation{Cluster: "eu-3", Expires: time.Now().Add(time.Hour)})
+	check(t, err)
+	credentials, err := bed.identity.DoorCredentials("eu-3")
+	check(t, err)
+	door := bed.dial(natsconn.Config{URL: bed.url, CA: bed.identity.CA(), Credentials: credentials, InboxPrefix: wire.DoorInboxPrefix("eu-3")})
+	old, next := newMember(t), newMember(t)
+	old.ask(t, bed, door, &token)
+	r := wire.EnrolRequest{Version: 1, Cluster: "eu-3", Key: next.name, Nonce: rand.Text()}
+	sealed, err := wire.SealEnrolExchange(r, next.pair, old.pair)
+	check(t, err)
+	_, err = door.Enrol(within(t, 5*time.Second), "eu-3", sealed)
+	check(t, err)
+	if answer := next.ask(t, bed, door, nil); answer.JWT == "" || desk.Roll().Revoked[old.name].IsZero() {
+		t.Errorf("%+v, revoked %v", answer, desk.Roll().Revoked)
+	}
+}
