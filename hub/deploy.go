@@ -40,6 +40,7 @@ type deployer struct {
 	buried   orphans          // that a person agreed to remove
 	held     bool             // something waits for a person
 	lost     bool             // what the NATS server kept; nothing is known of it yet
+	doubt    bool             // whether it still keeps what was announced
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 	observed *observed
@@ -227,19 +228,6 @@ func (d *deployer) publish(ctx context.Context, w *wanted) error {
 	d.board.Published(d.announcer.published, w.revision, time.Now())
 	d.previous = w.Next()
 	d.schedule(w)
-	return nil
-}
-
-// lookUp finds out what the NATS server keeps, where it has lost something.
-func (d *deployer) lookUp(ctx context.Context) error {
-	if !d.lost {
-		return nil
-	}
-	if err := d.announcer.store.Reload(ctx); err != nil {
-		return fmt.Errorf("look up the artifacts: %w", err)
-	}
-	d.announcer.forget()
-	d.lost = false
 	return nil
 }
 

@@ -29,6 +29,7 @@ type signal struct {
 	heartbeat *wire.Heartbeat // has seen an announcement that is ahead of this hub
 	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
+	connected bool            // to a NATS server, which may have lost some of what it kept
 }
 
 // listener takes in what agents say, in any order and any number of times.
@@ -45,7 +46,8 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 		Refused: func(subject string, err error) {
 			d.log.Warn("message of an agent refused", "subject", subject, "err", err)
 		},
-		Lost: func() { d.send(ctx, signal{lost: true}) },
+		Lost:  func() { d.send(ctx, signal{lost: true}) },
+		Begun: func() { d.send(ctx, signal{connected: true}) },
 	}
 }
 
@@ -86,6 +88,9 @@ func (d *deployer) take(s signal) bool {
 	case s.lost:
 		d.log.Warn("the NATS server lost what it kept: everything is announced again")
 		d.lost = true
+		return true
+	case s.connected:
+		d.doubt = true
 		return true
 	case !a.behind(*s.heartbeat):
 		return false

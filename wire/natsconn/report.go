@@ -68,6 +68,9 @@ type Listener struct {
 	// Lost, where set, is called when a stream was missing and made again: what it
 	// kept, announcements and artifacts among it, has to be put there anew.
 	Lost func()
+	// Begun, where set, is called after every connection, before anything is told: the
+	// server may not keep any more what it kept.
+	Begun func()
 }
 
 // Reports tells a listener everything that is kept and then what comes, one call
@@ -107,6 +110,9 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 	}
 	if lost && l.Lost != nil {
 		l.Lost()
+	}
+	if l.Begun != nil {
+		l.Begun()
 	}
 	consumer, err := c.js.CreateConsumer(ctx, wire.StreamReports, everything)
 	if err != nil {
