@@ -44,6 +44,7 @@ type deployer struct {
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 	observed *observed
+	excess   excess
 	previous map[fleet.AppName]fleet.Previous // what is live was decided as; nil before the first
 	again    time.Time                        // when time alone may decide otherwise; zero: never
 	latest   atomic.Pointer[decision]
@@ -130,8 +131,10 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 			d.deploy(ctx, commit)
 		case now := <-look.C:
 			d.look(ctx, now)
+			d.purge(ctx)
 		case now := <-sweep.C:
 			d.sweep(ctx, now)
+			d.sweepReports(ctx)
 		case <-d.retry:
 			d.republish(ctx)
 		case signal := <-d.signals:

@@ -30,6 +30,7 @@ type signal struct {
 	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
 	connected bool            // to a NATS server, which may have lost some of what it kept
+	excess    fleet.AppName   // of which a report is kept that is one too many of the cluster
 }
 
 // listener takes in what agents say, in any order and any number of times.
@@ -48,6 +49,9 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 		},
 		Lost:  func() { d.send(ctx, signal{lost: true}) },
 		Begun: func() { d.send(ctx, signal{connected: true}) },
+		Excess: func(cluster fleet.ClusterName, app fleet.AppName) {
+			d.send(ctx, signal{cluster: cluster, excess: app})
+		},
 	}
 }
 
@@ -89,6 +93,9 @@ func (d *deployer) take(s signal) bool {
 		d.log.Warn("the NATS server lost what it kept: everything is announced again")
 		d.lost = true
 		return true
+	case s.excess != "":
+		d.exceeds(s.cluster, s.excess, time.Now())
+		return false
 	case s.connected:
 		d.doubt = true
 		return true
