@@ -2,15 +2,12 @@ package hub
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"time"
 
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/artifacts"
 	"github.com/navarch/navarch/hub/enrol"
-	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/overlays"
 	"github.com/navarch/navarch/wire"
 	"github.com/navarch/navarch/wire/natsconn"
@@ -31,39 +28,6 @@ type announcer struct {
 // epoch is that of the next announcement to a cluster. Each cluster has its own:
 // what one agent says decides nothing about another.
 func (a *announcer) epoch(cluster fleet.ClusterName) uint64 { return max(1, a.epochs[cluster]) }
-
-// recall reads what was announced before this hub started and tells the board.
-// What no key of this hub has signed, or whose index is lost, counts as never
-// announced.
-func (a *announcer) recall(ctx context.Context, board *view.Board) error {
-	kept, err := a.conn.KeptAnnouncements(ctx)
-	if err != nil {
-		return err
-	}
-	for cluster, sealed := range kept {
-		announcement, current, err := a.identity.Unseal(sealed, cluster)
-		if err != nil {
-			continue
-		}
-		a.outdated = a.outdated || !current
-		a.epochs[cluster] = announcement.Epoch
-		a.sequence = max(a.sequence, announcement.Sequence)
-		content, err := a.store.Get(ctx, announcement.Index)
-		if errors.Is(err, natsconn.ErrNotFound) || errors.Is(err, wire.ErrCorrupt) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		index, err := wire.DecodeIndex(content, cluster)
-		if err != nil {
-			continue
-		}
-		a.published[cluster], a.told[cluster] = index.Desired, announcement
-		board.Announced(cluster, index.Desired, announcement.Revision, time.Time{})
-	}
-	return nil
-}
 
 // announce stores what the changed clusters need and tells them. Nobody is told
 // before everything that an index names is stored.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/navarch/navarch/e2e/env/gitserver"
+	"github.com/navarch/navarch/e2e/env/natsserver"
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/broker"
 	"github.com/navarch/navarch/hub/enrol"
@@ -29,6 +30,7 @@ type bed struct {
 	identityDir string
 	config      broker.Config
 	broker      *broker.Broker
+	servers     *natsserver.Cluster // nil: the server is in the hub
 	conn        *natsconn.Conn
 	agents      map[fleet.ClusterName]*natsconn.Conn
 	work        *gitserver.WorkDir
@@ -95,7 +97,11 @@ func (b *bed) start() (stop func()) {
 	b.t.Helper()
 	credentials, err := b.identity.HubCredentials()
 	check(b.t, err)
-	b.conn, err = natsconn.Dial(natsconn.Config{InProcess: b.broker, Credentials: credentials, Log: b.config.Log})
+	config := natsconn.Config{InProcess: b.broker, Credentials: credentials, Log: b.config.Log}
+	if b.servers != nil {
+		config.InProcess, config.URL, config.CA = nil, b.servers.URLs(), b.servers.CA
+	}
+	b.conn, err = natsconn.Dial(config)
 	check(b.t, err)
 	repository, err := repo.Open(b.repo)
 	check(b.t, err)
@@ -133,9 +139,13 @@ func (b *bed) agent(cluster fleet.ClusterName) *natsconn.Conn {
 	}
 	credentials, err := b.identity.AgentCredentials(cluster)
 	check(b.t, err)
-	conn, err := natsconn.Dial(natsconn.Config{
+	config := natsconn.Config{
 		URL: b.broker.ClientURL(), CA: b.identity.CA(), Credentials: credentials, InboxPrefix: wire.InboxPrefix(cluster), Log: b.config.Log,
-	})
+	}
+	if b.servers != nil {
+		config.URL, config.CA = b.servers.URLs(), b.servers.CA
+	}
+	conn, err := natsconn.Dial(config)
 	check(b.t, err)
 	b.t.Cleanup(conn.Close)
 	check(b.t, conn.WaitConnected(b.t.Context()))

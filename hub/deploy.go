@@ -40,9 +40,11 @@ type deployer struct {
 	buried   orphans          // that a person agreed to remove
 	held     bool             // something waits for a person
 	lost     bool             // what the NATS server kept; nothing is known of it yet
+	doubt    bool             // whether it still keeps what was announced
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
 	observed *observed
+	excess   excess
 	previous map[fleet.AppName]fleet.Previous // what is live was decided as; nil before the first
 	again    time.Time                        // when time alone may decide otherwise; zero: never
 	latest   atomic.Pointer[decision]
@@ -131,8 +133,10 @@ func (d *deployer) run(ctx context.Context, commits <-chan repo.Commit) error {
 			d.deploy(ctx, commit)
 		case now := <-look.C:
 			d.look(ctx, now)
+			d.purge(ctx)
 		case now := <-sweep.C:
 			d.sweep(ctx, now)
+			d.sweepReports(ctx)
 		case <-d.retry:
 			d.republish(ctx)
 		case signal := <-d.signals:
@@ -239,19 +243,6 @@ func (d *deployer) plan(ctx context.Context, w *wanted) (fleet.Plan, fleet.Wante
 		Desired: fleet.Bury(fleet.Settle(w.Definition, w.Outcomes, w.Desired, published, w.revision), d.buried, w.revision),
 	}
 	return fleet.Diff(published, settled), settled
-}
-
-// lookUp finds out what the NATS server keeps, where it has lost something.
-func (d *deployer) lookUp(ctx context.Context) error {
-	if !d.lost {
-		return nil
-	}
-	if err := d.announcer.store.Reload(ctx); err != nil {
-		return fmt.Errorf("look up the artifacts: %w", err)
-	}
-	d.announcer.forget()
-	d.lost = false
-	return nil
 }
 
 // known returns the objects of everything wanted and everything published. What

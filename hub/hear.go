@@ -31,6 +31,8 @@ type signal struct {
 	lost      bool            // the NATS server lost what it kept
 	exchanged bool            // a key of the hub was
 	forget    bool            // the cluster has said more than a hub remembers: see [quota]
+	connected bool            // to a NATS server, which may have lost some of what it kept
+	excess    fleet.AppName   // of which a report is kept that is one too many of the cluster
 }
 
 // listener takes in what agents say, in any order and any number of times.
@@ -51,7 +53,11 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 		Refused: func(subject string, err error) {
 			quota.warn(ctx, senderOf(subject), "message of an agent refused", "subject", subject, "err", err)
 		},
-		Lost: func() { d.send(ctx, signal{lost: true}) },
+		Lost:  func() { d.send(ctx, signal{lost: true}) },
+		Begun: func() { d.send(ctx, signal{connected: true}) },
+		Excess: func(cluster fleet.ClusterName, app fleet.AppName) {
+			d.send(ctx, signal{cluster: cluster, excess: app})
+		},
 	}
 }
 
@@ -120,6 +126,12 @@ func (d *deployer) take(s signal) bool {
 		return true
 	case s.exchanged:
 		a.outdated = true
+		return true
+	case s.excess != "":
+		d.exceeds(s.cluster, s.excess, time.Now())
+		return false
+	case s.connected:
+		d.doubt = true
 		return true
 	case !a.behind(*s.heartbeat):
 		return false

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/navarch/navarch/e2e/env/gitserver"
+	"github.com/navarch/navarch/e2e/env/natsserver"
 	"github.com/navarch/navarch/fleet"
 )
 
@@ -22,11 +23,12 @@ type Fleet struct {
 	Repository string // URL
 	Work       *gitserver.WorkDir
 	Hub        *Hub
-	NATS       *NATS             // nil: the one in the hub
-	Agents     map[string]*Agent // by cluster
-	Second     *Agent            // that stands by; nil: none
-	Prometheus *Prometheus       // nil: none
-	Pushed     gitserver.Pushed  // last
+	NATS       *NATS               // nil: the one in the hub
+	Cluster    *natsserver.Cluster // nil: none
+	Agents     map[string]*Agent   // by cluster
+	Second     *Agent              // that stands by; nil: none
+	Prometheus *Prometheus         // nil: none
+	Pushed     gitserver.Pushed    // last
 	dir        string
 	route      func(cluster, address string) (string, error)
 }
@@ -123,11 +125,16 @@ func (f *Fleet) UseOwnNATS(ctx context.Context) error {
 	if err := f.NATS.Start(ctx); err != nil {
 		return err
 	}
+	return f.move(ctx, f.NATS.URL, f.NATS.CA)
+}
+
+// move has the hub and the agents use other NATS servers.
+func (f *Fleet) move(ctx context.Context, urls, authority string) error {
 	for _, agent := range f.Agents {
 		agent.Stop()
 	}
 	f.Hub.Stop()
-	f.Hub.UseNATS(f.NATS)
+	f.Hub.UseNATS(urls, authority)
 	if err := f.Hub.Start(ctx); err != nil {
 		return err
 	}
@@ -147,6 +154,9 @@ func (f *Fleet) Stop() {
 	}
 	if f.NATS != nil {
 		f.NATS.Stop()
+	}
+	if f.Cluster != nil {
+		f.Cluster.Kill()
 	}
 	if f.Prometheus != nil {
 		f.Prometheus.Stop()

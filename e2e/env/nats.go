@@ -82,11 +82,11 @@ func (n *NATS) Start(ctx context.Context) error {
 	})
 }
 
-// UseNATS makes the hub use a NATS server of its own from the next start on, and
-// agents that are installed from now on.
-func (h *Hub) UseNATS(n *NATS) {
-	h.NATSURL, h.NATSCA = n.URL, n.CA
-	h.args = append(h.args, "--nats-url", n.URL, "--nats-ca", n.CA)
+// UseNATS makes the hub use NATS servers of its own from the next start on, and agents
+// that are installed from now on. URLs have commas between; the authority is a file.
+func (h *Hub) UseNATS(urls, authority string) {
+	h.NATSURL, h.NATSCA = urls, authority
+	h.AddFlags("--nats-url", urls, "--nats-ca", authority)
 }
 
 // selfSigned writes a certificate for loopback that vouches for itself.

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -373,14 +374,29 @@ func logSays(ctx context.Context, _ *testscript.TestScript, s *story, args []str
 }
 
 // nats use|kill|start|lose-data: a NATS server of its own, in place of the one in
-// the hub.
+// the hub. Use and kill take a number of servers, which are then one cluster; those that
+// are killed begin with the one that leads.
 func nats(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
+	if len(args) == 2 {
+		count, err := strconv.Atoi(args[1])
+		switch {
+		case err != nil:
+			return err
+		case args[0] == "use":
+			return s.UseNATSCluster(ctx, count)
+		case args[0] == "kill":
+			return s.KillNATS(ctx, count)
+		}
+	}
 	switch args[0] {
 	case "use":
 		return s.UseOwnNATS(ctx)
 	case "kill":
 		s.NATS.Kill()
 	case "start":
+		if s.Cluster != nil {
+			return s.Cluster.Start(ctx)
+		}
 		return s.NATS.Start(ctx)
 	case "lose-data":
 		return os.RemoveAll(s.NATS.Data)

@@ -18,10 +18,10 @@ const (
 	// forgotten are seen for as long as PingInterval allows: the oldest go.
 	maxSame = 24
 	// maxMessages and maxBytes are what the connections of one key may say in a second,
-	// as a mean between two looks. The agent of a cluster with 1000 apps that all change
-	// says a fifth of that.
-	maxMessages = 5000
-	maxBytes    = 32 << 20
+	// as a mean between two looks: what a cluster with 10,000 apps says that comes back,
+	// or one with 1000 whose reports are as long as reports are without being packed.
+	maxMessages = 2000
+	maxBytes    = 26 << 20
 	// tellAgain is how long nothing more is logged of a key that was told of.
 	tellAgain = time.Minute
 )

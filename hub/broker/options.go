@@ -21,8 +21,9 @@ const DefaultMaxConnections = 20_000
 
 const (
 	// syncInterval is how often what was written is brought to disk for certain. To
-	// wait for that at every message takes forty times as long (see BenchmarkSync),
-	// and what a power failure takes is announced and reported again.
+	// wait for that at every message takes ten to twenty times as long where messages are
+	// small (see BenchmarkSync), and what a power failure takes is announced and reported
+	// again.
 	syncInterval = time.Second
 	// maxPending is what the server keeps for a client that reads slowly before it cuts
 	// the connection. An agent never asks for more than a few chunks at a time.

@@ -45,6 +45,25 @@ func (c *Conn) DeleteReport(ctx context.Context, cluster fleet.ClusterName, app 
 	return nil
 }
 
+// KeptReports returns of which apps of which clusters there are reports.
+func (c *Conn) KeptReports(ctx context.Context) (map[fleet.ClusterName][]fleet.AppName, error) {
+	stream, err := c.js.Stream(ctx, wire.StreamReports)
+	if err != nil {
+		return nil, fmt.Errorf("list reports: %w", unavailable(ctx, err))
+	}
+	state, err := stream.Info(ctx, jetstream.WithSubjectFilter(wire.AllReports))
+	if err != nil {
+		return nil, fmt.Errorf("list reports: %w", unavailable(ctx, err))
+	}
+	kept := map[fleet.ClusterName][]fleet.AppName{}
+	for subject := range state.State.Subjects {
+		if cluster, app, err := wire.ParseReportSubject(subject); err == nil {
+			kept[cluster] = append(kept[cluster], app)
+		}
+	}
+	return kept, nil
+}
+
 // DeleteReports forgets everything that a cluster said.
 func (c *Conn) DeleteReports(ctx context.Context, cluster fleet.ClusterName) error {
 	for _, subject := range []string{wire.ReportSubjects(cluster), wire.ClusterSubject(cluster)} {
@@ -68,6 +87,12 @@ type Listener struct {
 	// Lost, where set, is called when a stream was missing and made again: what it
 	// kept, announcements and artifacts among it, has to be put there anew.
 	Lost func()
+	// Excess, where set, is told of a report that is more than a cluster may have kept. It
+	// is not told otherwise, and [Conn.DeleteReport] should follow.
+	Excess func(cluster fleet.ClusterName, app fleet.AppName)
+	// Begun, where set, is called after every connection, before anything is told: the
+	// server may not keep any more what it kept.
+	Begun func()
 }
 
 // Reports tells a listener everything that is kept and then what comes, one call
@@ -115,6 +140,9 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 	if lost && l.Lost != nil {
 		l.Lost()
 	}
+	if l.Begun != nil {
+		l.Begun()
+	}
 	consumer, err := c.js.CreateConsumer(ctx, wire.StreamReports, everything)
 	if err != nil {
 		return false, fmt.Errorf("read reports: %w", err)
@@ -133,6 +161,7 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 		}
 		messages.Stop()
 	}()
+	kept := ledger{} // all that is kept comes first
 	pending := consumer.CachedInfo().NumPending
 	for came := uint64(0); ; came++ {
 		if !current && pending == 0 {
@@ -155,13 +184,13 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 		if meta.Sequence.Consumer != came+1 {
 			return current, fmt.Errorf("read reports: message %d came after %d", meta.Sequence.Consumer, came)
 		}
-		l.tell(message.Subject(), message.Data(), meta.Timestamp)
+		l.tell(kept, message.Subject(), message.Data(), meta.Timestamp)
 		pending = meta.NumPending
 	}
 }
 
 // tell passes on one message, if it is what its subject says.
-func (l Listener) tell(subject string, body []byte, received time.Time) {
+func (l Listener) tell(kept ledger, subject string, body []byte, received time.Time) {
 	if cluster, err := wire.ParseClusterSubject(subject); err == nil {
 		h, err := wire.DecodeHeartbeat(body, cluster)
 		if err != nil {
@@ -174,6 +203,12 @@ func (l Listener) tell(subject string, body []byte, received time.Time) {
 	cluster, app, err := wire.ParseReportSubject(subject)
 	if err != nil {
 		l.Refused(subject, err)
+		return
+	}
+	if !kept.admit(cluster, app, len(body)) {
+		if l.Excess != nil {
+			l.Excess(cluster, app)
+		}
 		return
 	}
 	r, err := wire.DecodeReport(body, cluster, app)

@@ -30,11 +30,29 @@ func (c *Conn) EnsureStreams(ctx context.Context, replicas int) error {
 // Storing returns why what is announced is not kept, or nil while it is. Of servers that
 // are a cluster a part may be away.
 func (c *Conn) Storing(ctx context.Context) error {
-	_, err := c.js.Stream(ctx, wire.StreamDesired)
+	stream, err := c.js.Stream(ctx, wire.StreamDesired)
+	if err == nil && !agree(stream.CachedInfo().Cluster) {
+		return ErrUnavailable
+	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrNoResponders) {
 		return ErrUnavailable
 	}
 	return unavailable(ctx, err)
+}
+
+// agree tells whether the servers of a cluster that keep a stream have one that leads,
+// and most of them are there: the one that leads takes a while to see that they are not.
+func agree(cluster *jetstream.ClusterInfo) bool {
+	if cluster == nil {
+		return true
+	}
+	here := 1
+	for _, replica := range cluster.Replicas { // the others
+		if !replica.Offline {
+			here++
+		}
+	}
+	return cluster.Leader != "" && here > (len(cluster.Replicas)+1)/2
 }
 
 // ensureStreams tells whether it had to make one.
