@@ -287,6 +287,11 @@ func TestLayout(t *testing.T) {
 		}
 		all, err := index.ImageIndex(b.Digest)
 		check(t, err)
+		raw, err := all.RawManifest()
+		check(t, err)
+		if strings.Contains(string(raw), "artifactType") {
+			t.Errorf("the index calls its images artifacts, which tools take out again:\n%s", raw)
+		}
 		check(t, validate.Index(all))
 	}
 	references, err := os.ReadFile(filepath.Join(out, "images.txt"))
