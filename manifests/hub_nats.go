@@ -2,8 +2,10 @@ package manifests
 
 import (
 	"errors"
+	"fmt"
 	"net"
 	"slices"
+	"strings"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -30,14 +32,11 @@ func (c HubConfig) natsArgs() ([]string, error) {
 	if len(c.Hosts) == 0 {
 		return nil, errors.New("agents can use WebSocket only where the hub has a host that they reach it by")
 	}
-	urls := "--agent-urls="
-	for i, host := range c.Hosts {
-		if i > 0 {
-			urls += ","
-		}
-		urls += "tls://" + net.JoinHostPort(host, "4222") + ",wss://" + net.JoinHostPort(host, "443")
+	var urls []string
+	for _, host := range c.Hosts {
+		urls = append(urls, "tls://"+net.JoinHostPort(host, "4222"), "wss://"+net.JoinHostPort(host, "443"))
 	}
-	return []string{"--nats-websocket-listen=:8443", urls}, nil
+	return []string{fmt.Sprintf("--nats-websocket-listen=:%d", webSocketPort), "--agent-urls=" + strings.Join(urls, ",")}, nil
 }
 
 // port is one of a container, a Service or a NetworkPolicy, in their words.

@@ -106,12 +106,15 @@ func (b *built) assemble(platform v1.Platform, programs []entry) (v1.Image, erro
 
 // finish makes one index of the images for all platforms.
 func (b *built) finish() error {
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	whole := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, one := range b.one {
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: one.Image, Descriptor: v1.Descriptor{Platform: &one.Platform}})
+		whole = mutate.AppendManifests(whole, mutate.IndexAddendum{Add: one.Image, Descriptor: v1.Descriptor{Platform: &one.Platform}})
 	}
-	b.Index = mutate.Annotations(index, maps.Clone(b.annotations())).(v1.ImageIndex) //nolint:forcetypeassert // documented
+	whole = mutate.Annotations(whole, maps.Clone(b.annotations())).(v1.ImageIndex) //nolint:forcetypeassert // documented
 	var err error
+	if b.Index, err = plain(whole); err != nil {
+		return err
+	}
 	b.Digest, err = b.Index.Digest()
 	return err
 }

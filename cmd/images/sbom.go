@@ -126,7 +126,7 @@ func dependencies(info *debug.BuildInfo) []spdxPackage {
 		if m.Replace != nil {
 			m = m.Replace
 		}
-		all = append(all, dependency(m.Path, m.Version, "https://proxy.golang.org/"+m.Path+"/@v/"+m.Version+".zip", m.Sum))
+		all = append(all, dependency(m.Path, m.Version, unknown, m.Sum))
 	}
 	return all
 }
@@ -144,7 +144,7 @@ func dependency(path, version, from, sum string) spdxPackage {
 }
 
 func purl(path, version string) spdxExternal {
-	return spdxExternal{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + version}
+	return spdxExternal{"PACKAGE-MANAGER", "purl", "pkg:golang/" + path + "@" + strings.ReplaceAll(version, "+", "%2B")}
 }
 
 // spdxID makes an identifier of what SPDX allows in one.
