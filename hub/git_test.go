@@ -67,6 +67,24 @@ func TestHoldsUnsigned(t *testing.T) {
 	b.until("the signed one to be announced", func() bool { now, _ := b.told("eu-1"); return now.Sequence > first.Sequence })
 }
 
+// TestCVE202647680 (Flux): the path of an app's source leads nowhere but into the
+// commit.
+func TestCVE202647680(t *testing.T) {
+	b := newBed(t, repository("shop"))
+	b.start()
+	b.apps("eu-1", "shop")
+	for _, path := range []string{"../../../../etc", "/etc", "..", "base/../../..", "../.git", "link/etc"} {
+		check(t, b.work.Remove("blog/link"))
+		check(t, os.MkdirAll(filepath.Join(b.work.Path, "blog"), 0o755))
+		check(t, os.Symlink("/", filepath.Join(b.work.Path, "blog", "link")))
+		app := "apiVersion: fleet.navarch.dev/v1alpha1\nkind: App\nmetadata: {name: blog, namespace: blog}\nspec: {source: {path: " + path + "}}\n"
+		s := b.handled(b.push(path, map[string]string{"blog/app.yaml": app}))
+		if s.Latest.Accepted || len(s.Latest.Problems) == 0 || s.Latest.Problems[0].File != "blog/app.yaml" {
+			t.Errorf("%s is handled as %+v", path, s.Latest)
+		}
+	}
+}
+
 // TestNeverTellsCredentials: a token in the URL of the repository is on no page of
 // the hub and in no line of its log, when all is well and when it is not.
 func TestNeverTellsCredentials(t *testing.T) {
@@ -86,7 +104,7 @@ func TestNeverTellsCredentials(t *testing.T) {
 		done <- Run(ctx, Config{
 			Repository: Repository{URL: u.String(), Poll: 10 * time.Millisecond}, Data: filepath.Join(dir, "data"), Identity: filepath.Join(dir, "identity"),
 			Listen: "127.0.0.1:0", NATS: NATS{Listen: "127.0.0.1:0"},
-			Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})), //nolint:sloglint // what is said is looked at
+			Log: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		})
 	}()
 	var address string

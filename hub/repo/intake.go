@@ -96,10 +96,10 @@ func inspectObject(s *packfile.Scanner) (int64, error) {
 		return 0, packErrorOf(packfile.ErrMalformedPackFile)
 	}
 	size, m := binary.Uvarint(begin[n:])
-	if m <= 0 || int64(size) < 0 { //nolint:gosec // what does not fit is refused
+	if m <= 0 || int64(size) < 0 {
 		return 0, packErrorOf(packfile.ErrMalformedPackFile)
 	}
-	return int64(size), fits(int64(size)) //nolint:gosec // as above
+	return int64(size), fits(int64(size))
 }
 
 func fits(size int64) error {
