@@ -20,7 +20,8 @@ type Fleet struct {
 	Tools      Tools
 	Members    []*Member
 	Git        *gitserver.Server
-	Repository string // URL
+	SSH        *gitserver.SSH // nil: none
+	Repository string         // URL
 	Work       *gitserver.WorkDir
 	Hub        *Hub
 	NATS       *NATS               // nil: the one in the hub
@@ -160,6 +161,9 @@ func (f *Fleet) Stop() {
 	}
 	if f.Prometheus != nil {
 		f.Prometheus.Stop()
+	}
+	if f.SSH != nil {
+		_ = f.SSH.Close() // as the one below
 	}
 	if f.Git != nil {
 		_ = f.Git.Close() // nothing is lost: it is removed with its folder

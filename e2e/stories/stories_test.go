@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"sync"
 	"testing"
@@ -56,12 +57,18 @@ func TestStories(t *testing.T) {
 	})
 }
 
-// condition is what stories may ask for in brackets: prometheus, where there is one.
+// condition is what stories may ask for in brackets: prometheus and ssh, with
+// ssh-keygen, where they are there.
 func (s *stage) condition(name string) (bool, error) {
-	if name != "prometheus" {
-		return false, fmt.Errorf("no condition %q", name)
+	switch name {
+	case "prometheus":
+		return s.tools.Prometheus != "", nil
+	case "ssh":
+		_, client := exec.LookPath("ssh")
+		_, keygen := exec.LookPath("ssh-keygen")
+		return client == nil && keygen == nil, nil
 	}
-	return s.tools.Prometheus != "", nil
+	return false, fmt.Errorf("no condition %q", name)
 }
 
 func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
@@ -71,6 +78,7 @@ func allVerbs() map[string]func(*testscript.TestScript, bool, []string) {
 	maps.Copy(all, scrapeVerbs)
 	maps.Copy(all, joinVerbs)
 	maps.Copy(all, secretVerbs)
+	maps.Copy(all, gitVerbs)
 	return all
 }
 

@@ -95,6 +95,9 @@ func parseStamp(text string) (time.Time, error) {
 	return time.Time{}, fmt.Errorf("the time %q is not one: write it as YYYYMMDD or YYYYMMDDHHMMSS, with Z for UTC", text)
 }
 
+// keyDSA is a kind of key whose signatures are over SHA-1.
+const keyDSA = "ssh-dss"
+
 // weakRSA is how many bits are too few.
 const weakRSA = 2048
 
@@ -104,7 +107,7 @@ func checked(k sshKey) (sshKey, error) {
 		return sshKey{}, errors.New("this is a certificate: list the key itself")
 	}
 	switch k.key.Type() {
-	case ssh.InsecureKeyAlgoDSA:
+	case keyDSA:
 		return sshKey{}, errors.New("this is a DSA key, which proves nothing any more: make one with ssh-keygen -t ed25519")
 	case ssh.KeyAlgoRSA:
 		if bits := rsaBits(k.key); bits < weakRSA {

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -131,7 +132,7 @@ func TestApp(t *testing.T) {
 	r := open(t, config)
 	look := func(want int) {
 		t.Helper()
-		s.publish(t, map[string]string{"file": fmt.Sprint(want)})
+		s.publish(t, map[string]string{"file": strconv.Itoa(want)})
 		fetch(t, r)
 		if g.issued != want {
 			t.Errorf("%d tokens were asked for, want %d", g.issued, want)
@@ -168,7 +169,7 @@ func TestAppRefused(t *testing.T) {
 		"other installation": {func(_ *github, c *repo.Config) { c.App.Installation = "78" }, "gives no token, status 401"},
 		"suspended":          {func(g *github, _ *repo.Config) { g.refuses, g.message = 403, "This installation has been suspended" }, "status 403 (This installation has been suspended"},
 		"no GitHub":          {func(_ *github, c *repo.Config) { c.App.API = strings.Replace(c.URL, "/team/fleet.git", "/other", 1) }, "gives no token, status 401"},
-		"redirect": {func(g *github, c *repo.Config) {
+		"redirect": {func(_ *github, c *repo.Config) {
 			c.App.API = strings.TrimSuffix(serve(t, redirects), "/fleet.git")
 			c.App.API = strings.Replace(c.App.API, "ada:sesame@", "", 1)
 			c.URL = strings.Replace(c.URL, "https", "http", 1)

@@ -1,6 +1,10 @@
 package repo
 
 import (
+	"bytes"
+	"compress/zlib"
+	"crypto/rand"
+	"crypto/sha1"
 	"errors"
 	"io"
 	"net/http"
@@ -199,7 +203,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.MkdirAll(s.path("objects/pack"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	err := onDisk(s.add(io.LimitReader(zeros{}, 1<<20)))
+	err := onDisk(s.add(bytes.NewReader(randomPack(t, 1<<20))))
 	if err == nil || !strings.Contains(err.Error(), "no space left on device (make room") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("error %v", err)
 	}
@@ -209,4 +213,42 @@ func TestFullDisk(t *testing.T) {
 	if s.damaged.Load() {
 		t.Error("the store counts as damaged")
 	}
+}
+
+// randomPack is a pack of one blob that cannot be made smaller.
+func randomPack(t *testing.T, size int) []byte {
+	t.Helper()
+	content := make([]byte, size)
+	_, _ = rand.Read(content)
+	var b bytes.Buffer
+	b.WriteString("PACK\x00\x00\x00\x02\x00\x00\x00\x01")
+	b.Write(objectHeader(3, size))
+	w := zlib.NewWriter(&b)
+	_, _ = w.Write(content)
+	_ = w.Close() // it is memory
+	sum := sha1.Sum(b.Bytes())
+	return append(b.Bytes(), sum[:]...)
+}
+
+// objectHeader is what an object of a pack begins with.
+func objectHeader(kind byte, size int) []byte {
+	header := []byte{kind<<4 | byte(size&15)}
+	for size >>= 4; size > 0; size >>= 7 {
+		header[len(header)-1] |= 0x80
+		header = append(header, byte(size&127))
+	}
+	return header
+}
+
+// FuzzIntake inspects packs of any form: it ends, and passes on what it takes in.
+func FuzzIntake(f *testing.F) {
+	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x00\x02\x9d\x08\x82\x3b\xd8\xa8\xea\xb5\x10\xad\x6a\xc7\x5c\x82\x3c\xfd\x3e\xd3\x1e"))
+	f.Add([]byte("PACK\x00\x00\x00\x02\xff\xff\xff\xff"))
+	f.Add([]byte("PACK\x00\x00\x00\x02\x00\x00\x00\x01\x31x\x9c"))
+	f.Fuzz(func(t *testing.T, pack []byte) {
+		var passed bytes.Buffer
+		if err := inspect(bytes.NewReader(pack), &passed); err == nil && passed.Len() > 0 && !bytes.Equal(passed.Bytes(), pack) {
+			t.Errorf("%d bytes of %d were passed on", passed.Len(), len(pack))
+		}
+	})
 }

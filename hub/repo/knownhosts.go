@@ -36,7 +36,7 @@ func (k knownHosts) check(address string) (ssh.HostKeyCallback, []string, error)
 		return nil
 	}
 	algorithms := slices.DeleteFunc(db.HostKeyAlgorithms(address), func(name string) bool {
-		return name == ssh.KeyAlgoRSA || name == ssh.InsecureKeyAlgoDSA // both sign with SHA-1
+		return name == ssh.KeyAlgoRSA || name == keyDSA // both sign with SHA-1
 	})
 	return callback, algorithms, nil
 }

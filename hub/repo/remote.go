@@ -277,11 +277,20 @@ func (r *remote) receive(ctx context.Context, req *packp.UploadPackRequest, answ
 		pack.reader = sideband.NewDemuxer(sideband.Sideband, answer)
 	}
 	err := s.add(pack)
+	var disk *diskError
+	var bulk *bulkError
+	var broken *packError
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &disk):
+		return onDisk(disk.error)
 	case pack.err != nil:
 		return r.explain(ctx, pack.err)
+	case errors.As(err, &bulk):
+		return fmt.Errorf("fetch %q: what the server sends is refused: %w", r.shown, bulk)
+	case errors.As(err, &broken):
+		return fmt.Errorf("fetch %q: the server sends what cannot be unpacked (%s): it is tried again", r.shown, r.quote(broken))
 	default:
 		return onDisk(err)
 	}

@@ -94,7 +94,7 @@ func onlySignature(content []byte) (*packet.Signature, error) {
 	if !ok || sig.SigType != packet.SigTypeBinary {
 		return nil, &signatureError{"has a signature that is not one of a file"}
 	}
-	if _, err := packets.Next(); err != io.EOF {
+	if _, err := packets.Next(); !errors.Is(err, io.EOF) {
 		return nil, &signatureError{"has more than one signature"}
 	}
 	return sig, nil

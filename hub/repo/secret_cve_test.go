@@ -38,7 +38,7 @@ func parrots() map[string]http.HandlerFunc {
 		pair, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Basic ")
 		return strings.Join([]string{password, pair, url.PathEscape(password), url.QueryEscape(password), strings.ToLower(url.PathEscape(password))}, " ")
 	}
-	line := func(w io.Writer, text string) { fmt.Fprintf(w, "%04x%s", len(text)+4, text) }
+	line := func(w io.Writer, text string) { _, _ = fmt.Fprintf(w, "%04x%s", len(text)+4, text) }
 	status := func(code int) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			w.WriteHeader(code)

@@ -93,7 +93,7 @@ func readStore(path string, r *remote) *store {
 		return nil
 	}
 	packs, err := filepath.Glob(s.path("objects/pack/*.pack"))
-	if err != nil {
+	if err != nil || !plausible(packs) {
 		return nil
 	}
 	s.head, s.packs = plumbing.NewHash(strings.TrimSpace(string(head))), len(packs)
@@ -217,7 +217,7 @@ func (s *store) add(pack io.Reader) error {
 	if err != nil {
 		return s.damage(err)
 	}
-	_, err = io.Copy(w, pack)
+	err = inspect(pack, w)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if closed := w.Close(); err == nil {
@@ -299,7 +299,7 @@ func (s *store) object(kind plumbing.ObjectType, hash plumbing.Hash) ([]byte, er
 var maxObject = map[plumbing.ObjectType]int64{
 	plumbing.CommitObject: 1 << 20,
 	plumbing.TagObject:    1 << 20,
-	plumbing.TreeObject:   256 << 20, // which maxEntries fit into
+	plumbing.TreeObject:   64 << 20, // which maxEntries fit into
 	plumbing.BlobObject:   maxFile,
 }
 

@@ -452,7 +452,9 @@ func TestVerifyAway(t *testing.T) {
 	go func() { done <- r.Run(ctx) }()
 	wait(t, func() bool { return r.Status().Err != nil })
 	cancel()
-	<-done
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
 	select {
 	case commit := <-r.Commits():
 		t.Errorf("commit %s is put out", commit.Hash)

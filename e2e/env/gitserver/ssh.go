@@ -209,7 +209,7 @@ func (h *SSH) run(command string, channel ssh.Channel) uint32 {
 	case errors.As(err, &ended):
 		return uint32(max(ended.ExitCode(), 1))
 	case err != nil:
-		fmt.Fprintln(channel.Stderr(), err)
+		_, _ = fmt.Fprintln(channel.Stderr(), err) // who went away needs none
 		return 1
 	}
 	return 0
