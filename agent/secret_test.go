@@ -144,7 +144,11 @@ func TestCVE202452284(t *testing.T) {
 		}
 		return s.Found
 	}
-	b.until("the content to be kept", func() bool { return len(kept("canary-of-git")) > 2 })
+	b.until("the content to be kept", func() bool {
+		found := kept("canary-of-git")
+		return slices.ContainsFunc(found, func(where string) bool { return strings.HasPrefix(where, b.cache) }) &&
+			slices.ContainsFunc(found, func(where string) bool { return strings.HasPrefix(where, "navarch-content-") })
+	})
 	if found := kept("canary-of-sops"); len(found) > 0 {
 		t.Errorf("it is in %s", strings.Join(found, ", "))
 	}
