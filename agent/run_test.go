@@ -39,6 +39,9 @@ import (
 // to make one of.
 var member *env.Member
 
+// programs is a folder for what tests build.
+var programs string
+
 func TestMain(m *testing.M) {
 	log.SetLogger(logr.Discard()) // what the API clients of these tests say helps nobody
 	os.Exit(run(m))
@@ -55,6 +58,7 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
+	programs = dir
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	members, err := env.StartMembers(ctx, tools, dir, "agent")
@@ -77,6 +81,8 @@ type bed struct {
 	broker    *broker.Broker
 	hub       *natsconn.Conn
 	cache     string
+	log       *slog.Logger // of the agent
+	decrypter string
 	namespace string
 	sequence  uint64
 	writes    atomic.Int64 // requests of the agent that write, but for its Lease and what it keeps
@@ -104,7 +110,7 @@ func newBed(t *testing.T) *bed {
 	accounts, err := identity.AccountJWTs()
 	check(t, err)
 	b := &bed{
-		Member: member, t: t, identity: identity, cache: t.TempDir(), namespace: "t-" + strings.ToLower(rand.Text()[:10]),
+		Member: member, t: t, identity: identity, cache: t.TempDir(), log: slog.New(slog.DiscardHandler), namespace: "t-" + strings.ToLower(rand.Text()[:10]),
 		config: broker.Config{
 			Dir: t.TempDir(), Listen: "127.0.0.1:0", TLS: security, Operator: operator, Accounts: accounts, Log: slog.New(slog.DiscardHandler),
 		},
@@ -195,7 +201,7 @@ func (b *bed) agentAs(rights *rest.Config, own string, namespaces ...string) (st
 		return agent.Run(ctx, agent.Config{
 			Cluster: "eu-1", Hub: []string{"tls://" + b.config.Listen}, HubKey: b.identity.SigningKey().Public().(ed25519.PublicKey),
 			Credentials: credentials, CA: b.identity.CA(), REST: config, Namespace: own, Namespaces: namespaces, Cache: b.cache,
-			Log: slog.New(slog.DiscardHandler),
+			Decrypter: b.decrypter, Log: b.log,
 		})
 	})
 }

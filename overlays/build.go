@@ -189,6 +189,9 @@ func (e buildError) Error() string {
 var (
 	recursed   = regexp.MustCompile(`recursed (?:accumulation|merging) (?:of|from) path '([^']*)': `)
 	configDump = regexp.MustCompile(" with config: `.*`")
+	nodeDump   = regexp.MustCompile(`: node contents: .*?( in file "[^"]*")?$`)
+	pairDump   = regexp.MustCompile(`literal sources \[.*\]: (invalid literal source) .*?(, expected key=value)`)
+	lineDump   = regexp.MustCompile(`line \[[0-9 ]*\] (has invalid utf8 bytes) : .*?( in file "[^"]*")?$`)
 	patchDump  = regexp.MustCompile(`\[patch: "(?:[^"\\]|\\.)*"\]`)
 )
 
@@ -206,7 +209,10 @@ func buildErrorOf(app fleet.AppName, err error) buildError {
 	if within(bases, where) {
 		e.folder = path.Clean("." + strings.TrimPrefix(where, bases))
 	}
-	// Patches can hold what should not be on a dashboard.
+	// Patches and generators can hold what should not be on a dashboard.
+	message = nodeDump.ReplaceAllString(message, "")
+	message = pairDump.ReplaceAllString(message, "$1$2")
+	message = lineDump.ReplaceAllString(message, "a line $1")
 	message = configDump.ReplaceAllString(message, "")
 	message = patchDump.ReplaceAllString(message, "(inline)")
 	message = strings.ReplaceAll(message, bases+"/", "")

@@ -41,12 +41,12 @@ type result struct {
 	Said    string   `json:"said,omitempty"`
 }
 
-const (
-	// longest is how long the program may take: key services are across a network.
-	longest = time.Minute
-	// largest bounds its output.
-	largest = 96 << 20
-)
+// longest is how long the program may take: key services are across a network.
+const longest = time.Minute
+
+// largest bounds its answer by what it was asked: encrypted is larger than plain, but for
+// the spaces that SOPS puts into JSON.
+func largest(asked int) int { return 1<<20 + 4*asked }
 
 // inherited are the variables of the agent that the program has too: how to reach a
 // network, and the identity that a cloud has given the agent's pod.
@@ -87,6 +87,8 @@ func (p program) ask(ctx context.Context, r request) ([]result, error) {
 	defer clear(asked) // it holds keys
 	ctx, cancel := context.WithTimeout(ctx, longest)
 	defer cancel()
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
 	cmd := exec.CommandContext(ctx, p.path)
 	cmd.Env = []string{} // nil would be the agent's
 	for _, name := range inherited {
@@ -94,17 +96,19 @@ func (p program) ask(ctx context.Context, r request) ([]result, error) {
 			cmd.Env = append(cmd.Env, name+"="+value)
 		}
 	}
-	out := &bounded{}
+	out := &bounded{most: largest(len(asked)), full: stop}
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.WaitDelay = "/", bytes.NewReader(asked), out, time.Second
 	err = cmd.Run()
 	switch {
+	case errors.Is(context.Cause(ctx), errTooLong):
+		return nil, fmt.Errorf("%s: %w", Program, errTooLong)
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("%s took longer than %s (a key service that it asks may be out of reach)", Program, longest)
 	case err != nil:
 		return nil, fmt.Errorf("%s ended without an answer: %w (the app's encrypted objects may be too large for its memory)", Program, err)
 	}
 	var a answer
-	if json.Unmarshal(out.Bytes(), &a) != nil || a.Problem == "" && len(a.Documents) != len(r.Documents) {
+	if json.Unmarshal(out.said.Bytes(), &a) != nil || a.Problem == "" && len(a.Documents) != len(r.Documents) {
 		return nil, fmt.Errorf("%s gave an answer of another version (install it together with the agent)", Program)
 	}
 	if a.Problem != "" {
@@ -113,12 +117,18 @@ func (p program) ask(ctx context.Context, r request) ([]result, error) {
 	return a.Documents, nil
 }
 
-// bounded takes up to largest bytes.
-type bounded struct{ bytes.Buffer }
+// bounded takes up to a number of bytes, and ends the program that writes more. The
+// buffer is not embedded: its ReadFrom would be used past Write, and take everything.
+type bounded struct {
+	said bytes.Buffer
+	most int
+	full context.CancelCauseFunc
+}
 
 func (b *bounded) Write(more []byte) (int, error) {
-	if b.Len()+len(more) > largest {
+	if b.said.Len()+len(more) > b.most {
+		b.full(errTooLong)
 		return 0, errTooLong
 	}
-	return b.Buffer.Write(more)
+	return b.said.Write(more)
 }

@@ -37,24 +37,20 @@ func (t Tools) BuildSops(ctx context.Context) (string, error) {
 // compressed, and for the text in base64 too. Pages are paths of the hub's to look at;
 // served: it looks at nothing but what is served, said and told.
 func (f *Fleet) Leaks(ctx context.Context, text string, served bool, pages []string) ([]string, error) {
-	s := search{texts: [][]byte{[]byte(text)}}
-	for shift := range 3 { // how it comes out depends on what stands before it
-		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), text...))
-		s.texts = append(s.texts, []byte(encoded[(shift*8+5)/6:(shift+len(text))*8/6]))
-	}
+	s := NewSearch(text)
 	for _, path := range pages {
 		content, err := f.Hub.Fetch(ctx, path)
 		if err != nil {
 			return nil, err
 		}
-		s.look("page "+path, content)
+		s.Look("page "+path, content)
 	}
 	for _, program := range f.Programs() {
 		content, err := os.ReadFile(program.Log)
 		if err != nil {
 			return nil, err
 		}
-		s.look("log of "+program.Name, content)
+		s.Look("log of "+program.Name, content)
 	}
 	for _, member := range f.Members {
 		if err := s.member(ctx, member, served); err != nil {
@@ -62,30 +58,42 @@ func (f *Fleet) Leaks(ctx context.Context, text string, served bool, pages []str
 		}
 	}
 	if served {
-		return s.found, nil
+		return s.Found, nil
 	}
 	folders := []string{f.Hub.Data}
 	for _, agent := range f.Agents {
 		folders = append(folders, agent.dir)
 	}
 	for _, folder := range folders {
-		if err := s.folder(folder); err != nil {
+		if err := s.Folder(folder); err != nil {
 			return nil, err
 		}
 	}
-	return s.found, nil
+	return s.Found, nil
 }
 
-// search looks for texts and remembers where they were.
-type search struct {
+// Search looks for a text, also in base64 and in what is compressed, and remembers where
+// it was.
+type Search struct {
+	Found []string
 	texts [][]byte
-	found []string
 }
 
-func (s *search) look(where string, content []byte) {
+// NewSearch returns a search for a text.
+func NewSearch(text string) *Search {
+	s := &Search{texts: [][]byte{[]byte(text)}}
+	for shift := range 3 { // how it comes out depends on what stands before it
+		encoded := base64.StdEncoding.EncodeToString(append(make([]byte, shift), text...))
+		s.texts = append(s.texts, []byte(encoded[(shift*8+5)/6:(shift+len(text))*8/6]))
+	}
+	return s
+}
+
+// Look looks into content as it is.
+func (s *Search) Look(where string, content []byte) {
 	for _, text := range s.texts {
 		if bytes.Contains(content, text) {
-			s.found = append(s.found, where)
+			s.Found = append(s.Found, where)
 			return
 		}
 	}
@@ -94,9 +102,9 @@ func (s *search) look(where string, content []byte) {
 // frame begins what zstd has compressed.
 var frame = []byte{0x28, 0xb5, 0x2f, 0xfd}
 
-// unpacked looks into every compressed frame in content.
-func (s *search) unpacked(where string, content []byte) error {
-	s.look(where, content)
+// Unpacked looks into content, and into every compressed frame in it.
+func (s *Search) Unpacked(where string, content []byte) error {
+	s.Look(where, content)
 	reader, err := zstd.NewReader(nil)
 	if err != nil {
 		return err
@@ -109,11 +117,12 @@ func (s *search) unpacked(where string, content []byte) error {
 		}
 		from += at
 		plain, _ := reader.DecodeAll(content[from:], nil) // what comes after the frame is an error, and what came before it is here
-		s.look(where+" (unpacked)", plain)
+		s.Look(where+" (unpacked)", plain)
 	}
 }
 
-func (s *search) folder(root string) error {
+// Folder looks into every file below a folder.
+func (s *Search) Folder(root string) error {
 	return filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil || !entry.Type().IsRegular() {
 			if errors.Is(err, fs.ErrNotExist) {
@@ -125,13 +134,13 @@ func (s *search) folder(root string) error {
 		if err != nil {
 			return err
 		}
-		return s.unpacked(path, content)
+		return s.Unpacked(path, content)
 	})
 }
 
 // member looks into what an agent leaves in its cluster: everything that more people may
 // read than Secrets, and the Secrets of its own namespace.
-func (s *search) member(ctx context.Context, m *Member, served bool) error {
+func (s *Search) member(ctx context.Context, m *Member, served bool) error {
 	var maps corev1.ConfigMapList
 	var events corev1.EventList
 	var secrets corev1.SecretList
@@ -140,18 +149,18 @@ func (s *search) member(ctx context.Context, m *Member, served bool) error {
 	}
 	for _, each := range maps.Items {
 		for key, value := range each.Data {
-			s.look(fmt.Sprintf("ConfigMap %s/%s %s in %s", each.Namespace, each.Name, key, m.Name), []byte(value))
+			s.Look(fmt.Sprintf("ConfigMap %s/%s %s in %s", each.Namespace, each.Name, key, m.Name), []byte(value))
 		}
 	}
 	for _, each := range events.Items {
-		s.look(fmt.Sprintf("Event of %s/%s in %s", each.Namespace, each.InvolvedObject.Name, m.Name), []byte(each.Message))
+		s.Look(fmt.Sprintf("Event of %s/%s in %s", each.Namespace, each.InvolvedObject.Name, m.Name), []byte(each.Message))
 	}
 	if served {
 		return nil
 	}
 	for _, each := range secrets.Items {
 		for key, value := range each.Data {
-			if err := s.unpacked(fmt.Sprintf("Secret %s/%s %s in %s", each.Namespace, each.Name, key, m.Name), value); err != nil {
+			if err := s.Unpacked(fmt.Sprintf("Secret %s/%s %s in %s", each.Namespace, each.Name, key, m.Name), value); err != nil {
 				return err
 			}
 		}

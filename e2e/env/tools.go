@@ -48,12 +48,12 @@ func Build(ctx context.Context, dir string) (Tools, error) {
 			return Tools{}, fmt.Errorf("build %s: %w\n%s", pkg, err, out)
 		}
 	}
-	return t, t.buildDecrypt(ctx)
+	return t, t.BuildDecrypt(ctx)
 }
 
-// buildDecrypt builds the program that is a module of its own, with the flags that make
+// BuildDecrypt builds the program that is a module of its own, with the flags that make
 // builds it with, so that what is compiled once is good for both.
-func (t Tools) buildDecrypt(ctx context.Context) error {
+func (t Tools) BuildDecrypt(ctx context.Context) error {
 	folder, err := decryptFolder(ctx)
 	if err != nil {
 		return err
