@@ -49,6 +49,9 @@ func buildAt(app fleet.AppName, base, overlay Files, folder string) ([]*unstruct
 	tree.place(path.Join("/bases", string(app)), base)
 	tree.place(path.Join(cluster, string(app)), overlay)
 	root := path.Join(cluster, string(app), folder)
+	if err := tree.checkCost(); err != nil {
+		return nil, buildErrorOf(app, err)
+	}
 	if built, ok := buildApart(tree, root); ok {
 		return objectsOf(built)
 	}
@@ -127,6 +130,7 @@ func kustomize(disk filesys.FileSystem, root string) (built resmap.ResMap, err e
 func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error) {
 	objects := make([]*unstructured.Unstructured, 0, len(built))
 	seen := map[fleet.ObjectID]bool{}
+	total := 0
 	for _, resource := range built {
 		printed, err := resource.MarshalJSON()
 		if err != nil {
@@ -146,6 +150,9 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 			return nil, fmt.Errorf("%s is larger than %d bytes", id, MaxObject)
 		case seen[id]:
 			return nil, fmt.Errorf("%s is there in two versions", id)
+		}
+		if total += len(printed); total > 2*MaxTotal {
+			return nil, fmt.Errorf("its objects are larger than %d bytes in all (split the app)", 2*MaxTotal)
 		}
 		seen[id] = true
 		objects = append(objects, object)
