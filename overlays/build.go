@@ -144,6 +144,8 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 		switch {
 		case id.Kind == "" || id.Name == "":
 			return nil, fmt.Errorf("%s has no kind or no name", resource.CurId())
+		case unusable(id.Name) || unusable(id.Namespace):
+			return nil, fmt.Errorf("%s has a name that would be a path: a name has no / and no %%", resource.CurId())
 		case isFleetGroup(id.Group):
 			return nil, fmt.Errorf("%s describes the fleet and cannot run in a cluster", id)
 		case len(printed) > MaxObject:
@@ -159,6 +161,10 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 	}
 	return objects, nil
 }
+
+// unusable tells whether a name would lead elsewhere as a part of an address: an API
+// server takes no such name, of whatever kind.
+func unusable(name string) bool { return name == "." || name == ".." || strings.ContainsAny(name, "/%") }
 
 // ObjectIDs returns the identities of objects, sorted.
 func ObjectIDs(objects []*unstructured.Unstructured) []fleet.ObjectID {
