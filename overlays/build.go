@@ -49,6 +49,9 @@ func buildAt(app fleet.AppName, base, overlay Files, folder string) ([]*unstruct
 	tree.place(path.Join("/bases", string(app)), base)
 	tree.place(path.Join(cluster, string(app)), overlay)
 	root := path.Join(cluster, string(app), folder)
+	if err := tree.checkCost(); err != nil {
+		return nil, buildErrorOf(app, err)
+	}
 	if built, ok := buildApart(tree, root); ok {
 		return objectsOf(built)
 	}
@@ -127,6 +130,7 @@ func kustomize(disk filesys.FileSystem, root string) (built resmap.ResMap, err e
 func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error) {
 	objects := make([]*unstructured.Unstructured, 0, len(built))
 	seen := map[fleet.ObjectID]bool{}
+	total := 0
 	for _, resource := range built {
 		printed, err := resource.MarshalJSON()
 		if err != nil {
@@ -140,6 +144,8 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 		switch {
 		case id.Kind == "" || id.Name == "":
 			return nil, fmt.Errorf("%s has no kind or no name", resource.CurId())
+		case unusable(id.Name) || unusable(id.Namespace):
+			return nil, fmt.Errorf("%s has a name that would be a path: a name has no / and no %%", resource.CurId())
 		case isFleetGroup(id.Group):
 			return nil, fmt.Errorf("%s describes the fleet and cannot run in a cluster", id)
 		case len(printed) > MaxObject:
@@ -147,11 +153,18 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 		case seen[id]:
 			return nil, fmt.Errorf("%s is there in two versions", id)
 		}
+		if total += len(printed); total > 2*MaxTotal {
+			return nil, fmt.Errorf("its objects are larger than %d bytes in all (split the app)", 2*MaxTotal)
+		}
 		seen[id] = true
 		objects = append(objects, object)
 	}
 	return objects, nil
 }
+
+// unusable tells whether a name would lead elsewhere as a part of an address: an API
+// server takes no such name, of whatever kind.
+func unusable(name string) bool { return name == "." || name == ".." || strings.ContainsAny(name, "/%") }
 
 // ObjectIDs returns the identities of objects, sorted.
 func ObjectIDs(objects []*unstructured.Unstructured) []fleet.ObjectID {

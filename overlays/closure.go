@@ -317,6 +317,10 @@ func (c *closure) checkDocuments(file string, content []byte) []document {
 				"the document's aliases expand to too much")
 			return nil
 		}
+		if deep := tooDeep(doc.node, 0); deep != nil {
+			c.refuse(fleet.Problem{File: file, Line: doc.lineOf(deep)}, "no object is so deep", "the document has more than %d levels", maxNesting)
+			continue
+		}
 		if key := repeatedKey(doc.node); key != nil {
 			c.refuse(fleet.Problem{File: file, Line: doc.lineOf(key)}, "keep one", "key %q is there twice", key.Value)
 		}

@@ -53,6 +53,9 @@ var unknownField = regexp.MustCompile(`unknown field "([^"]+)"`)
 // both see the same, and refuses the words that reach outside its files. What
 // kustomize would not read at all is nil.
 func parseKustomization(file string, content []byte) (*kustomization, fleet.Problems) {
+	if len(content) > maxKustomization {
+		return nil, fleet.Problems{{File: file, Message: fmt.Sprintf("the kustomization is larger than %d bytes", maxKustomization), Hint: "put long text into files of their own"}}
+	}
 	k := &kustomization{file: file, size: int64(len(content))}
 	var root yaml.Node
 	if yaml.Unmarshal(content, &root) == nil && len(root.Content) > 0 {
