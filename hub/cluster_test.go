@@ -50,7 +50,7 @@ func (b *bed) listen(cluster fleet.ClusterName) *hears {
 	return h
 }
 
-// heard returns the newest that was heard.
+// newest returns the newest that was heard.
 func (h *hears) newest() wire.Announcement {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -91,7 +91,7 @@ func (b *bed) wake() {
 func TestLeaderKilled(t *testing.T) {
 	needCluster(t)
 	b := newBed(t, repository("shop"))
-	b.outside(3)
+	b.outside(stockServer(t), 3)
 	b.start()
 	b.apps("eu-1", "shop")
 	eu, us := b.listen("eu-1"), b.listen("us-1")
@@ -143,7 +143,7 @@ func (b *bed) calm() {
 func TestMostServersAway(t *testing.T) {
 	needCluster(t)
 	b := newBed(t, repository("shop"))
-	b.outside(3)
+	b.outside(stockServer(t), 3)
 	b.start()
 	b.apps("eu-1", "shop")
 	eu := b.listen("eu-1")
@@ -176,7 +176,7 @@ func TestMostServersAway(t *testing.T) {
 func TestStartsWithoutMost(t *testing.T) {
 	needCluster(t)
 	b := newBed(t, repository("shop"))
-	b.outside(3)
+	b.outside(stockServer(t), 3)
 	b.start()()
 	b.servers.Nodes[0].Kill()
 	b.servers.Nodes[1].Kill()

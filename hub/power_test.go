@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,20 +17,18 @@ import (
 	"github.com/navarch/navarch/wire"
 )
 
-// stockServer is the path of a stock NATS server.
-var stockServer = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "navarch-hub-test-")
-	if err != nil {
-		return "", err
-	}
-	return natsserver.Build(context.Background(), dir)
-})
+// stockServer builds a stock NATS server that is there until a test ends.
+func stockServer(t *testing.T) string {
+	t.Helper()
+	path, err := natsserver.Build(t.Context(), t.TempDir())
+	check(t, err)
+	return path
+}
 
 // outside puts stock servers in place of the one in the hub.
-func (b *bed) outside(nodes int) {
+func (b *bed) outside(path string, nodes int) {
 	b.t.Helper()
-	path, err := stockServer()
-	check(b.t, err)
+	var err error
 	b.servers, err = natsserver.New(path, b.t.TempDir(), nodes, natsconf.Trust{
 		Operator: b.config.Operator, System: b.identity.SystemAccount(), Accounts: b.config.Accounts,
 	})
@@ -105,22 +102,23 @@ func blocks(t *testing.T, store string, change func(path string, content []byte)
 // TestPowerFailure: what a server has acknowledged and lost is announced again, and so
 // that an agent which has heard of it takes it.
 func TestPowerFailure(t *testing.T) {
+	stock := ""
+	if !testing.Short() { // it takes a while
+		stock = stockServer(t)
+	}
 	for name, damage := range damages {
-		t.Run("in the hub/"+name, func(t *testing.T) { powerFails(t, damage, 0) })
-		t.Run("outside/"+name, func(t *testing.T) {
-			if testing.Short() {
-				t.Skip("the stock server has to be built")
-			}
-			powerFails(t, damage, 1)
-		})
+		t.Run("in the hub/"+name, func(t *testing.T) { powerFails(t, damage, "") })
+		if stock != "" {
+			t.Run("outside/"+name, func(t *testing.T) { powerFails(t, damage, stock) })
+		}
 	}
 }
 
-func powerFails(t *testing.T, damage func(t *testing.T, store, before string), nodes int) {
+func powerFails(t *testing.T, damage func(t *testing.T, store, before string), stock string) {
 	b := newBed(t, repository("shop", "blog"))
 	store := b.config.Dir
-	if nodes > 0 {
-		b.outside(nodes)
+	if stock != "" {
+		b.outside(stock, 1)
 		store = b.servers.Nodes[0].Store
 	}
 	stop := b.start()
@@ -137,7 +135,7 @@ func powerFails(t *testing.T, damage func(t *testing.T, store, before string), n
 	b.until("the third announcement", func() bool { third, wanted = b.told("eu-1"); return third.Sequence > first.Sequence+1 })
 	b.beat("eu-1", third)
 
-	if nodes > 0 {
+	if stock != "" {
 		b.servers.Nodes[0].Kill() // the hub goes on
 		damage(t, store, before)
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
