@@ -37,7 +37,7 @@ the file given with --observed, if any.`,
   navarch explain shop edge-1
 
   # what a checkout would decide, with what a hub observed before
-  curl -s https://hub.example.com/api/v1/observed > observed.json
+  curl -s -H "Authorization: Bearer $NAVARCH_TOKEN" https://hub.example.com/api/v1/observed > observed.json
   navarch explain shop --dir . --observed observed.json`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) < 1 || len(args) > 2 {

@@ -85,11 +85,12 @@ func (g *Gate) Handler(routes []access.Route) (http.Handler, error) {
 // guard lets a request through to a route if who asks has the role somewhere.
 func (g *Gate) guard(route access.Route) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, until, err := g.identify(r)
 		if route.Need == access.Anyone {
+			caller, _ := g.identifyBrowser(r)
 			route.Handler(w, r.WithContext(access.With(r.Context(), caller)))
 			return
 		}
+		caller, until, err := g.identify(r)
 		switch {
 		case errors.Is(err, errBusy):
 			g.refuse(w, r, http.StatusTooManyRequests, "Too many requests", "too many tokens that are no good: try again in a second")
@@ -134,34 +135,43 @@ var errBusy = errors.New("too many tokens that are no good")
 // identify finds out who asks. Who shows something that is no good is nobody, and an
 // error: never somebody else.
 func (g *Gate) identify(r *http.Request) (access.Caller, end, error) {
-	now := g.config.Now()
-	from, via := origin(r)
-	as := func(p access.Person, rights access.Rights) access.Caller {
-		return access.Caller{Person: p, Rights: rights, From: from, Via: via}
+	header := r.Header.Get("Authorization")
+	if header == "" {
+		caller, until := g.identifyBrowser(r)
+		return caller, until, nil
 	}
-	nobody := as(access.Person{}, access.Rights{})
-	if header := r.Header.Get("Authorization"); header != "" {
-		bearer, ok := cutBearer(header)
-		if !ok {
-			return nobody, end{}, errors.New("want Authorization: Bearer and a token")
-		}
-		person, rights, until, err := g.bearer(r.Context(), bearer, now)
-		if err != nil {
-			return nobody, end{}, err
-		}
-		return as(person, rights), end{time: until}, nil
+	from, via := origin(r)
+	caller := access.Caller{From: from, Via: via}
+	bearer, ok := cutBearer(header)
+	if !ok {
+		return caller, end{}, errors.New("want Authorization: Bearer and a token")
+	}
+	person, rights, until, err := g.bearer(r.Context(), bearer, g.config.Now())
+	if err != nil {
+		return caller, end{}, err
+	}
+	caller.Person, caller.Rights = person, rights
+	return caller, end{time: until}, nil
+}
+
+// identifyBrowser finds out who asks by a session, or by being on the hub's machine.
+func (g *Gate) identifyBrowser(r *http.Request) (access.Caller, end) {
+	from, via := origin(r)
+	nobody := access.Caller{From: from, Via: via}
+	if r.Header.Get("Authorization") != "" {
+		return nobody, end{}
 	}
 	if name := g.read(r, sessionCookie); name != "" {
-		if s := g.sessions.find(name, now); s != nil {
+		if s := g.sessions.find(name, g.config.Now()); s != nil {
 			caller := s.caller
 			caller.From, caller.Via = from, via
-			return caller, end{time: s.until, ended: s.ended}, nil
+			return caller, end{time: s.until, ended: s.ended}
 		}
 	}
 	if g.config.Open && local(r) {
-		return as(access.Person{Name: localName, By: access.ByLoopback}, access.Grants(access.Operator, access.Scope{})), end{}, nil
+		nobody.Person, nobody.Rights = access.Person{Name: localName, By: access.ByLoopback}, access.Grants(access.Operator, access.Scope{})
 	}
-	return nobody, end{}, nil
+	return nobody, end{}
 }
 
 func cutBearer(header string) (string, bool) {

@@ -292,6 +292,22 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+func FuzzWithin(f *testing.F) {
+	f.Add("/apps/shop?q=eu")
+	f.Add("//evil.example.com")
+	f.Add(`/\\evil`)
+	f.Fuzz(func(t *testing.T, address string) {
+		here, err := url.Parse("https://hub.example.com/sign-in")
+		if err != nil {
+			t.Fatal(err)
+		}
+		to, err := here.Parse(within(address))
+		if err != nil || to.Scheme != "https" || to.Host != here.Host || to.User != nil {
+			t.Errorf("%q leads to %v: %v", address, to, err)
+		}
+	})
+}
+
 // users of the identity provider in these tests.
 var users = []provider.User{
 	{Name: "ada", Password: "correct horse", Email: "ada@example.com", Verified: true, Groups: []string{"platform"}},
