@@ -5,10 +5,12 @@ import (
 	"context"
 	"crypto/ed25519"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,7 +36,8 @@ func TestSSHGuard(t *testing.T) {
 	for name, server := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				access := silentAccess(t, server)
+				near, far := net.Pipe()
+				access := silentAccess(t, server, near, far)
 				start := time.Now()
 				session := access.open()
 				defer session.Close()
@@ -52,6 +55,30 @@ func TestSSHGuard(t *testing.T) {
 	}
 }
 
+// TestSSHTooMuch plays a server whose list of branches has no end.
+func TestSSHTooMuch(t *testing.T) {
+	ref := fmt.Sprintf("%04x%s refs/heads/%s\n", 4+40+1+11+900+1, strings.Repeat("1", 40), strings.Repeat("x", 900))
+	first := fmt.Sprintf("%04x%s HEAD\x00shallow\n", 4+40+1+4+1+7+1, strings.Repeat("1", 40))
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	near, err := net.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	session := silentAccess(t, silence{handshake: true, accepts: true, says: first + strings.Repeat(ref, maxRefs/len(ref)+100)}, near, far).open()
+	defer session.Close()
+	if _, err := session.AdvertisedReferencesContext(t.Context()); !errors.Is(err, errTooMuch) {
+		t.Error(err)
+	}
+}
+
 // silence is how far a server gets.
 type silence struct {
 	handshake bool
@@ -59,8 +86,8 @@ type silence struct {
 	says      string // and then nothing more
 }
 
-// silentAccess returns an access to a server at the other end of a pipe.
-func silentAccess(t *testing.T, s silence) *sshAccess {
+// silentAccess returns an access to a server at the other end of a connection.
+func silentAccess(t *testing.T, s silence, near, far net.Conn) *sshAccess {
 	t.Helper()
 	signer, err := ssh.NewSignerFromKey(ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)))
 	if err != nil {
@@ -70,7 +97,6 @@ func silentAccess(t *testing.T, s silence) *sshAccess {
 	if err := os.WriteFile(hosts, []byte(knownhosts.Line([]string{"git.example:22"}, signer.PublicKey())+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	near, far := net.Pipe()
 	go s.serve(far, signer)
 	return &sshAccess{
 		address: address{overSSH: true, host: "git.example:22", user: "git", path: "x"}, hosts: knownHosts(hosts), signer: signer,
