@@ -102,11 +102,12 @@ func TestCVE202349568(t *testing.T) {
 	for name, s := range map[string]script{
 		"refs without end": {raw: func(w io.Writer) {
 			ref := []byte(fmt.Sprintf("%04x%s refs/heads/%s\n", 4+40+1+11+900+1, ones, strings.Repeat("x", 900)))
-			for range 100 << 10 {
+			for range 200 << 10 { // that is three times of what may come
 				if _, err := w.Write(ref); err != nil {
 					return // the client has heard enough
 				}
 			}
+			t.Error("the list was read to its end")
 		}},
 		"line too short":       {raw: func(w io.Writer) { _, _ = io.WriteString(w, "0003") }},
 		"line of no number":    {raw: func(w io.Writer) { _, _ = io.WriteString(w, "zzzz") }},

@@ -94,7 +94,7 @@ func (b *guardedBody) Read(p []byte) (int, error) {
 	n, err := b.body.Read(p)
 	b.watch.Reset(maxSilence)
 	if b.left -= int64(n); b.left < 0 {
-		return n, errTooMuch
+		return 0, errTooMuch // who has read enough for now would not look at an error beside it
 	}
 	if err != nil && b.silent.Load() {
 		return n, errSilent

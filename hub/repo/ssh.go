@@ -33,6 +33,7 @@ type sshAccess struct {
 	address address
 	hosts   knownHosts
 	signer  ssh.Signer
+	connect func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // newSSHAccess reads the key. The file of known hosts has to be there.
@@ -51,7 +52,7 @@ func newSSHAccess(a address, c SSH) (*sshAccess, error) {
 	if _, _, err := hosts.check(a.host); err != nil {
 		return nil, err
 	}
-	return &sshAccess{address: a, hosts: hosts, signer: signer}, nil
+	return &sshAccess{address: a, hosts: hosts, signer: signer, connect: (&net.Dialer{Timeout: maxSilence}).DialContext}, nil
 }
 
 func readSSHKey(file, passphraseFile string) (ssh.Signer, error) {
@@ -112,7 +113,7 @@ func (a *sshAccess) dial(ctx context.Context) (*sshCall, error) {
 
 // handshake connects, checks the host key, and only then offers the key.
 func (a *sshAccess) handshake(ctx context.Context, check ssh.HostKeyCallback, algorithms []string) (*ssh.Client, error) {
-	conn, err := (&net.Dialer{Timeout: maxSilence}).DialContext(ctx, "tcp", a.address.host)
+	conn, err := a.connect(ctx, "tcp", a.address.host)
 	if err != nil {
 		return nil, err
 	}
