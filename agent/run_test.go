@@ -214,7 +214,13 @@ func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f
 // where agents find it.
 func (b *bed) app(name fleet.AppName, manifests string, dependsOn ...fleet.AppName) fleet.DesiredApp {
 	b.t.Helper()
-	repo := fstest.MapFS{"app/all.yaml": {Data: []byte(strings.ReplaceAll(manifests, "NS", b.namespace))}}
+	return b.appOf(name, strings.ReplaceAll(manifests, "NS", b.namespace), dependsOn...)
+}
+
+// appOf is app for manifests that are to stay as they are.
+func (b *bed) appOf(name fleet.AppName, manifests string, dependsOn ...fleet.AppName) fleet.DesiredApp {
+	b.t.Helper()
+	repo := fstest.MapFS{"app/all.yaml": {Data: []byte(manifests)}}
 	app := fleet.App{Name: name, Source: fleet.Source{Path: "app/all.yaml"}}
 	source, err := overlays.Gather(repo, app)
 	check(b.t, err)

@@ -120,7 +120,7 @@ func TestCVE202452284(t *testing.T) {
 	b.decrypter = built["decrypt"]
 	l := b.watched()
 	b.agent()
-	app := b.app("shop", b.encrypted(strings.Replace(openSecret, "canary-of-git", "canary-of-sops", 1)))
+	app := b.appOf("shop", b.encrypted(strings.Replace(openSecret, "canary-of-git", "canary-of-sops", 1)))
 	open := b.app("open", strings.Replace(openSecret, "name: db", "name: open", 1))
 	b.announce(app, open)
 	b.ready(app, open)
@@ -205,7 +205,7 @@ func TestNoProgram(t *testing.T) {
 	b := newBed(t)
 	b.decrypter = filepath.Join(t.TempDir(), "navarch-decrypt")
 	b.agent()
-	b.announce(b.app("shop", configMap("settings", "one")+b.encrypted(openSecret)))
+	b.announce(b.appOf("shop", strings.ReplaceAll(configMap("settings", "one"), "NS", b.namespace)+b.encrypted(openSecret)))
 	r := b.reason("shop", "ApplyFailed")
 	if said := r.Conditions[2]; said.Type != wire.Stalled || said.Status != "True" || !strings.Contains(said.Message, "navarch-decrypt is not beside navarch-agent (install both") {
 		t.Errorf("said: %+v", said)
