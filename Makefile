@@ -70,10 +70,10 @@ vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they 
 	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk
 
 .PHONY: fuzz
-fuzz: ## look for input that breaks a decoder, a minute each
+fuzz: ## look for input that breaks a decoder, a minute each (FUZZTIME=10m)
 	@for target in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for name in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$target/*_test.go | cut -d' ' -f2); do \
-			echo "$$target $$name"; go test $$target -run '^$$' -fuzz "^$$name$$" -fuzztime 60s; done; done
+			echo "$$target $$name"; go test $$target -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(FUZZTIME),60s) -parallel 1; done; done
 
 .PHONY: members
 members: ## build the parts of a member cluster (minutes the first time, nothing after)
