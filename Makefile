@@ -17,6 +17,9 @@ GOTESTSUM     := $(BIN)/gotestsum-v1.13.0
 KUSTOMIZE     := $(BIN)/kustomize-v5.8.2
 PROMETHEUS    := $(BIN)/prometheus-v0.316.0
 REGISTRY_BIN  := $(BIN)/registry-v3.1.2
+GOVULNCHECK   := $(BIN)/govulncheck-v1.9.0
+# What is known of weaknesses, as a module: vuln.go.dev may be out of reach.
+VULNDB        := v0.0.0-20261105234957-e22db6528018
 
 # What the tests against real parts find their parts by.
 export NAVARCH_LOCALCLUSTER := $(BIN)/localcluster
@@ -75,15 +78,22 @@ chaos: build members $(KUSTOMIZE) ## kill and cut everything while commits land,
 hostile: ## an agent, a broker and a repository in the wrong hands, for longer than in `make test` (FLOOD=30s)
 	@NAVARCH_FLOOD=$(or $(FLOOD),30s) go test -count=1 -timeout 60m -v ./e2e/hostile
 
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## look for known weaknesses in what the binaries use (VULNDB_URL=https://vuln.go.dev: not the pinned list)
+	@url=$(VULNDB_URL); if [ -z "$$url" ]; then \
+		reports=$$(cd / && go mod download -json golang.org/x/vulndb@$(VULNDB) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/data/osv; \
+		go run ./e2e/vulndb "$$reports" $(CURDIR)/out/vulndb; url=file://$(CURDIR)/out/vulndb; fi; \
+	$(GOVULNCHECK) -db "$$url" ./cmd/...
+
 .PHONY: vectors
 vectors: ## drive the cases of Karmada's own tests (KARMADA_VECTORS: where they are)
 	@go test -json -count=1 -run 'Vectors|Karmada' ./fleet ./overlays | awk -f fleet/testdata/vectors.awk
 
 .PHONY: fuzz
-fuzz: ## look for input that breaks a decoder, a minute each
+fuzz: ## look for input that breaks a decoder, a minute each (FUZZTIME=10m)
 	@for target in $$(grep -rl --include='*_test.go' 'func Fuzz' . | xargs -n1 dirname | sort -u); do \
 		for name in $$(grep -ho 'func Fuzz[A-Za-z0-9]*' $$target/*_test.go | cut -d' ' -f2); do \
-			echo "$$target $$name"; go test $$target -run '^$$' -fuzz "^$$name$$" -fuzztime 60s; done; done
+			echo "$$target $$name"; go test $$target -run '^$$' -fuzz "^$$name$$" -fuzztime $(or $(FUZZTIME),60s) -parallel 1; done; done
 
 .PHONY: members
 members: ## build the parts of a member cluster (minutes the first time, nothing after)
@@ -112,6 +122,8 @@ $(KUSTOMIZE):
 	@$(call tool,sigs.k8s.io/kustomize/kustomize/v5@v5.8.2,kustomize,$@)
 $(PROMETHEUS): # without the services that it could discover targets by: they are most of it
 	@$(call tool,-tags remove_all_sd github.com/prometheus/prometheus/cmd/prometheus@v0.316.0,prometheus,$@)
+$(GOVULNCHECK):
+	@$(call tool,golang.org/x/vuln/cmd/govulncheck@v1.9.0,govulncheck,$@)
 
 $(REGISTRY_BIN):
 	@$(call tool,github.com/distribution/distribution/v3/cmd/registry@v3.1.2,registry,$@)

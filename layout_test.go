@@ -55,6 +55,7 @@ var mayImport = map[string][]string{
 	"e2e/chaos":            nil,
 	"e2e/hostile":          nil,
 	"e2e/scale":            nil,
+	"e2e/vulndb":           {},
 	"e2e/env/gitserver":    {},
 	"e2e/env/connectproxy": {},
 	"e2e/env/natsserver":   {"hub/natsconf"},

@@ -164,7 +164,9 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 
 // unusable tells whether a name would lead elsewhere as a part of an address: an API
 // server takes no such name, of whatever kind.
-func unusable(name string) bool { return name == "." || name == ".." || strings.ContainsAny(name, "/%") }
+func unusable(name string) bool {
+	return name == "." || name == ".." || strings.ContainsAny(name, "/%")
+}
 
 // ObjectIDs returns the identities of objects, sorted.
 func ObjectIDs(objects []*unstructured.Unstructured) []fleet.ObjectID {

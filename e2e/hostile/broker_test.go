@@ -219,7 +219,7 @@ func TestHostileArchives(t *testing.T) {
 			bad := fleet.DesiredApp{Name: "bad", Base: c.put(archive(t, headers)), Overlay: c.shop.Overlay}
 			cache, err := fetch.NewCache("")
 			check(t, err)
-			f := fetch.New("eu-1", c.key.Public().(ed25519.PublicKey), c.agent, cache, wire.Announcement{})
+			f := fetch.New("eu-1", c.obeyed(), c.agent, cache, wire.Announcement{})
 			_, err = f.Accept(t.Context(), c.seal(announcement(1, 1, c.index("eu-1", c.shop, bad))))
 			check(t, err)
 			before := time.Now()

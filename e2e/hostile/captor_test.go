@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/ed25519"
@@ -61,12 +62,21 @@ func newCaptor(t *testing.T) *captor {
 	c.agent = c.dial(natsconn.Config{URL: server.ClientURL(), CA: identity.CA(), Credentials: credentials, InboxPrefix: wire.InboxPrefix("eu-1"), Log: log})
 	cache, err := fetch.NewCache(t.TempDir())
 	check(t, err)
-	c.fetcher = fetch.New("eu-1", key.Public().(ed25519.PublicKey), c.agent, cache, wire.Announcement{})
+	c.fetcher = fetch.New("eu-1", c.obeyed(), c.agent, cache, wire.Announcement{})
 	c.shop = c.app("shop", settings)
 	c.running = announcement(5, 10, c.index("eu-1", c.shop))
 	_, err = c.fetcher.Accept(t.Context(), c.seal(c.running))
 	check(t, err)
 	return c
+}
+
+// obeyed opens announcements as an agent does that pins the hub's key.
+func (c *captor) obeyed() fetch.Opener {
+	trust := wire.NewTrust(c.key.Public().(ed25519.PublicKey))
+	return func(_ context.Context, sealed []byte, cluster fleet.ClusterName) (wire.Announcement, error) {
+		a, _, err := trust.Announcement(sealed, cluster)
+		return a, err
+	}
 }
 
 const settings = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {a: b}\n"

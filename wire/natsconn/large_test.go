@@ -27,7 +27,7 @@ func TestReportsLargerThanABuffer(t *testing.T) {
 			Version: 1, Cluster: "eu-1", App: fleet.AppName(fmt.Sprint("app-", i)), Conditions: []wire.Condition{{Type: wire.Ready, Message: string(text)}},
 		}))
 	}
-	hub := bed.dialHub(nil)
+	hub := bed.dialHub(false)
 	heard := newInbox[fleet.AppName]()
 	run(t, func(ctx context.Context) error {
 		return hub.Reports(ctx, natsconn.Listener{
