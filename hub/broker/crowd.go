@@ -61,9 +61,9 @@ func (c *crowd) look(s *server.Server, now time.Time) error {
 		conns := users[who] // in the order in which they came
 		switch n, v := len(conns), c.volume(conns, said); {
 		case !c.looked.IsZero() && (float64(v.messages) > maxMessages*since || float64(v.bytes) > maxBytes*since):
-			c.tell(now, who, "an agent floods NATS: its connections were cut (revoke the cluster if it goes on)", "messages", v.messages, "bytes", v.bytes)
+			c.tell(now, who, "it floods", "messages", v.messages, "bytes", v.bytes)
 		case n > maxSame:
-			c.tell(now, who, "the key of an agent has too many connections: the oldest were cut (revoke the cluster if it goes on)", "connections", n)
+			c.tell(now, who, "it has too many connections: the oldest were cut", "connections", n)
 			conns = conns[:n-maxSame]
 		default:
 			continue
@@ -92,5 +92,5 @@ func (c *crowd) tell(now time.Time, who user, what string, values ...any) {
 		return
 	}
 	c.told[who.key] = now
-	c.log.Warn(what, append(values, "cluster", who.name, "key", who.key)...)
+	c.log.Warn("an agent was cut off NATS: revoke the cluster if it goes on", append(values, "why", what, "cluster", who.name, "key", who.key)...)
 }

@@ -113,8 +113,8 @@ func foreignAccount(t *testing.T, y *yard) {
 			t.Fatal(err)
 		}
 		claims := jwt.NewUserClaims(public)
-		claims.Permissions.Sub.Allow.Add(">")
-		claims.Permissions.Pub.Allow.Add(">")
+		claims.Sub.Allow.Add(">")
+		claims.Pub.Allow.Add(">")
 		if issuedFor != "" {
 			claims.IssuerAccount = y.account(t, issuedFor)
 		}

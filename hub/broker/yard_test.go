@@ -220,7 +220,7 @@ func (y *yard) upgrade(t *testing.T, path string, headers ...string) (*talk, int
 	k := &talk{Conn: conn, t: t, in: bufio.NewReader(conn)}
 	k.say("GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n%s\r\n",
 		path, u.Host, strings.Join(append(headers, ""), "\r\n"))
-	response, err := http.ReadResponse(k.in, &http.Request{Method: http.MethodGet})
+	response, err := http.ReadResponse(k.in, &http.Request{Method: http.MethodGet}) //nolint:bodyclose // what follows is WebSocket
 	if err != nil {
 		return k, 0
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"testing"
 
@@ -62,7 +63,7 @@ func externals(t testing.TB, nodes int) *external {
 		check(t, e.cluster.Trust(e.trust))
 		return e
 	}
-	dir := filepath.Join(folder, fmt.Sprint(nodes))
+	dir := filepath.Join(folder, strconv.Itoa(nodes))
 	e := &external{}
 	e.identity, err = enrol.Open(filepath.Join(dir, "identity"))
 	check(t, err)

@@ -196,7 +196,7 @@ func TestProxyIsWrong(t *testing.T) {
 	for name, test := range fails {
 		t.Run(name, func(t *testing.T) {
 			bed := newBed(t)
-			address := ""
+			var address string
 			if test.listener != nil {
 				bed.behind(t, test.config)
 				address = test.listener(t)

@@ -24,7 +24,7 @@ func (d *dialer) webSocket(ctx context.Context, u *url.URL) (net.Conn, error) {
 		MaxResponseHeaderBytes: maxAnswer,
 	}
 	client := &http.Client{Transport: transport, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	ws, response, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: client})
+	ws, response, err := websocket.Dial(ctx, u.String(), &websocket.DialOptions{HTTPClient: client}) //nolint:bodyclose // it never has one to close
 	if err != nil {
 		transport.CloseIdleConnections()
 		var refused *url.Error

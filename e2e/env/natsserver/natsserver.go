@@ -160,7 +160,7 @@ func (n *Node) Start() error {
 	if n.process != nil {
 		return nil
 	}
-	process := exec.Command(n.path, "--config", n.config) //nolint:noctx // Kill ends it
+	process := exec.Command(n.path, "--config", n.config)
 	process.SysProcAttr = &syscall.SysProcAttr{}
 	dieWithParent(process.SysProcAttr)
 	output := &tail{node: n}
@@ -231,7 +231,7 @@ func (n *Node) Wait(ctx context.Context) error {
 func freePorts(count int) ([]int, error) {
 	var ports []int
 	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it does not wait for anything
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
