@@ -29,6 +29,7 @@ type program struct{ Name, Module, Package string }
 var all = []image{
 	{"navarch-agent", "Keeps a member cluster at what its hub announces", []program{
 		{"navarch-agent", ".", "./cmd/agent"},
+		{"navarch-decrypt", "cmd/decrypt", "."},
 	}},
 	{"navarch-hub", "Deploys the apps of a Git repository to a fleet of Kubernetes clusters", []program{
 		{"navarch-hub", ".", "./cmd/hub"},
