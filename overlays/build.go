@@ -145,7 +145,7 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 		case id.Kind == "" || id.Name == "":
 			return nil, fmt.Errorf("%s has no kind or no name", resource.CurId())
 		case unusable(id.Name) || unusable(id.Namespace):
-			return nil, fmt.Errorf("%s has a name that would be a path: a name has no / and no %%", resource.CurId())
+			return nil, fmt.Errorf("%.100q is no name: it has no / and no %%, and at most %d bytes", id.Name, maxObjectName)
 		case isFleetGroup(id.Group):
 			return nil, fmt.Errorf("%s describes the fleet and cannot run in a cluster", id)
 		case len(printed) > MaxObject:
@@ -165,8 +165,11 @@ func objectsOf(built []*resource.Resource) ([]*unstructured.Unstructured, error)
 // unusable tells whether a name would lead elsewhere as a part of an address: an API
 // server takes no such name, of whatever kind.
 func unusable(name string) bool {
-	return name == "." || name == ".." || strings.ContainsAny(name, "/%")
+	return name == "." || name == ".." || len(name) > maxObjectName || strings.ContainsAny(name, "/%")
 }
+
+// maxObjectName is more than a name of any kind has.
+const maxObjectName = 1000
 
 // ObjectIDs returns the identities of objects, sorted.
 func ObjectIDs(objects []*unstructured.Unstructured) []fleet.ObjectID {
