@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/artifacts"
 	"github.com/navarch/navarch/hub/compile"
@@ -40,6 +42,7 @@ type deployer struct {
 	buried   orphans          // that a person agreed to remove
 	held     bool             // something waits for a person
 	lost     bool             // what the NATS server kept; nothing is known of it yet
+	ahead    rate.Sometimes   // of the log: agents that remember more than this hub
 	doubt    bool             // whether it still keeps what was announced
 	retry    <-chan time.Time // when to publish again after a failure; nil: not
 	heard    heard            // what agents said that decides something
@@ -76,6 +79,7 @@ func newDeployer(log *slog.Logger, identity *enrol.Identity, conn *natsconn.Conn
 		board:     board,
 		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: orphans{}},
 		observed:  newObserved(),
+		ahead:     rate.Sometimes{First: 20, Interval: time.Minute},
 		signals:   make(chan signal, 1024),
 		releases:  make(chan release),
 	}

@@ -25,7 +25,7 @@ type orphans = map[fleet.ClusterName]map[fleet.AppName]bool
 // signal is one thing that an agent said which the deployer has to know.
 type signal struct {
 	cluster   fleet.ClusterName
-	report    *wire.Report    // Removed or Held, or no longer so
+	report    word            // of an app; without a name: none
 	heartbeat *wire.Heartbeat // has seen an announcement that is ahead of this hub
 	received  time.Time       // by the NATS server
 	lost      bool            // the NATS server lost what it kept
@@ -44,7 +44,7 @@ func (d *deployer) listener(ctx context.Context) natsconn.Listener {
 				d.forget(ctx, quota, r.Cluster)
 			}
 			d.board.Report(r, received)
-			d.send(ctx, signal{cluster: r.Cluster, report: &r, received: received})
+			d.send(ctx, signal{cluster: r.Cluster, report: wordOf(r), received: received})
 		},
 		Heartbeat: func(h wire.Heartbeat, received time.Time) {
 			d.board.Heartbeat(h, received)
@@ -112,13 +112,13 @@ func (d *deployer) take(s signal) bool {
 		delete(d.heard.orphans, s.cluster)
 		d.observed.forget(s.cluster)
 		return false
-	case s.report != nil:
-		d.observed.report(*s.report, a.published[s.cluster], s.received)
-		mark(d.heard.removed, s.cluster, s.report.App, s.report.Removed)
-		if d.heard.orphans[s.cluster][s.report.App] == s.report.Held {
+	case s.report.app != "":
+		d.observed.report(s.cluster, s.report, a.published[s.cluster], s.received)
+		mark(d.heard.removed, s.cluster, s.report.app, s.report.removed)
+		if d.heard.orphans[s.cluster][s.report.app] == s.report.held {
 			return false
 		}
-		mark(d.heard.orphans, s.cluster, s.report.App, s.report.Held)
+		mark(d.heard.orphans, s.cluster, s.report.app, s.report.held)
 		return true
 	case s.lost:
 		d.log.Warn("the NATS server lost what it kept: everything is announced again")
@@ -136,8 +136,10 @@ func (d *deployer) take(s signal) bool {
 	case !a.behind(*s.heartbeat):
 		return false
 	}
-	d.log.Warn("an agent has accepted an announcement that this hub does not remember: its data was lost; a new epoch begins",
-		"cluster", s.cluster, "epoch", s.heartbeat.Epoch, "sequence", s.heartbeat.Sequence)
+	d.ahead.Do(func() {
+		d.log.Warn("an agent has accepted an announcement that this hub does not remember: its data was lost; a new epoch begins",
+			"cluster", s.cluster, "epoch", s.heartbeat.Epoch, "sequence", s.heartbeat.Sequence)
+	})
 	a.rise(s.cluster, s.heartbeat.Epoch)
 	return true
 }

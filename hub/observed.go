@@ -55,28 +55,41 @@ func (o *observed) heartbeat(h wire.Heartbeat, received time.Time) {
 // report takes in what an agent says of an app, received at a time. The app is healthy
 // when what was announced is, not what came before. A Job that runs is no reason to move
 // its app elsewhere, however long it takes.
-func (o *observed) report(r wire.Report, announced fleet.Desired, received time.Time) {
-	s := o.cluster(r.Cluster)
+func (o *observed) report(cluster fleet.ClusterName, r word, announced fleet.Desired, received time.Time) {
+	s := o.cluster(cluster)
 	s.hear(received)
-	if r.Removed {
-		delete(s.apps, r.App)
+	if r.removed {
+		delete(s.apps, r.app)
 		return
 	}
-	healthy := onlyJobs(r)
-	for _, condition := range r.Conditions {
-		healthy = healthy || condition.Type == wire.Ready && condition.Status == "True"
-	}
-	healthy = healthy && slices.ContainsFunc(announced.Apps, func(a fleet.DesiredApp) bool {
-		return a.Name == r.App && a.Overlay == r.Applied.Overlay && a.Base == r.Applied.Base
+	healthy := r.well && slices.ContainsFunc(announced.Apps, func(a fleet.DesiredApp) bool {
+		return a.Name == r.app && a.Overlay == r.overlay && a.Base == r.base
 	})
-	if before, known := s.apps[r.App]; !known || before.Healthy != healthy {
-		s.apps[r.App] = fleet.AppHealth{Healthy: healthy, Since: received}
-		o.dirty = o.dirty || o.cares[r.App]
+	if before, known := s.apps[r.app]; !known || before.Healthy != healthy {
+		s.apps[r.app] = fleet.AppHealth{Healthy: healthy, Since: received}
+		o.dirty = o.dirty || o.cares[r.app]
 	}
 }
 
 // forget forgets what was said of the apps of a cluster.
 func (o *observed) forget(name fleet.ClusterName) { clear(o.cluster(name).apps) }
+
+// word is what of a report decides something. The rest may be large, and many reports
+// can wait to be taken in.
+type word struct {
+	app           fleet.AppName
+	removed, held bool
+	well          bool         // Ready, or waiting for nothing but Jobs that run
+	overlay, base fleet.Digest // that are applied
+}
+
+func wordOf(r wire.Report) word {
+	w := word{app: r.App, removed: r.Removed, held: r.Held, well: onlyJobs(r), overlay: r.Applied.Overlay, base: r.Applied.Base}
+	for _, condition := range r.Conditions {
+		w.well = w.well || condition.Type == wire.Ready && condition.Status == "True"
+	}
+	return w
+}
 
 // onlyJobs tells whether an app waits for nothing but Jobs that run.
 func onlyJobs(r wire.Report) bool {

@@ -69,14 +69,14 @@ func TestHealthOfWhatIsAnnounced(t *testing.T) {
 		"something is slow": {waits(slow, job), false},
 		"nothing is said":   {waits(), false},
 	} {
-		o.report(test.report, announced, start)
+		o.report("eu", wordOf(test.report), announced, start)
 		o.judge(start, time.Minute)
 		if got := o.state()["eu"].Apps["web"].Healthy; got != test.want {
 			t.Errorf("%s: healthy is %v, want %v", name, got, test.want)
 		}
 	}
 	for overlay, want := range map[fleet.Digest]bool{"old": false, "new": true} {
-		o.report(ready(overlay), announced, start)
+		o.report("eu", wordOf(ready(overlay)), announced, start)
 		o.judge(start, time.Minute)
 		if got := o.state()["eu"].Apps["web"].Healthy; got != want {
 			t.Errorf("Ready as %q: healthy is %v, want %v", overlay, got, want)

@@ -132,7 +132,15 @@ func (i *intruder) isHeard(t *testing.T) time.Duration {
 	begun := time.Now()
 	word := fmt.Sprint("word-", begun.UnixNano())
 	i.report(wire.Report{App: "canary-app", Conditions: []wire.Condition{{Type: wire.Ready, Status: "True", Message: word}}})
-	i.until("the neighbour's report", func() bool { return i.shown(i.cluster, word) })
+	beaten := begun
+	i.until("the neighbour's report", func() bool {
+		// As agents do: of what a server stores under load it may pass the last on with the next.
+		if time.Since(beaten) > 2*time.Second {
+			i.beat(wire.Heartbeat{})
+			beaten = time.Now()
+		}
+		return i.shown(i.cluster, word)
+	})
 	return time.Since(begun)
 }
 
@@ -169,7 +177,7 @@ func TestThousandConnections(t *testing.T) {
 	if took > 20*time.Second {
 		t.Error("the neighbour is not heard in time")
 	}
-	s.until("the crowd to be cut off", func() bool { return open.Load() < 10 })
+	s.until("the crowd to be cut off", func() bool { return open.Load() <= 24 }) // as many as one key may have
 	if !neighbour.nc.IsConnected() {
 		t.Error("the neighbour was cut off with it")
 	}

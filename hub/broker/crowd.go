@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -52,7 +53,7 @@ func (c *crowd) look(s *server.Server, now time.Time) error {
 	for _, conn := range report.Conns {
 		said[conn.Cid] = volume{conn.InMsgs, conn.InBytes}
 		if conn.AuthorizedUser != "" && conn.IP != "" { // the hub's own has no address
-			who := user{key: conn.AuthorizedUser, name: conn.NameTag}
+			who := user{key: conn.AuthorizedUser, name: clusterOf(conn)}
 			users[who] = append(users[who], conn)
 		}
 	}
@@ -74,6 +75,17 @@ func (c *crowd) look(s *server.Server, now time.Time) error {
 	}
 	c.looked, c.said = now, said
 	return nil
+}
+
+// clusterOf returns the cluster that a connection's credential was signed for, as its
+// tags say.
+func clusterOf(conn *server.ConnInfo) string {
+	for _, tag := range conn.Tags {
+		if cluster, ok := strings.CutPrefix(tag, "cluster:"); ok {
+			return cluster
+		}
+	}
+	return ""
 }
 
 // volume sums up what connections have said since the last look.
