@@ -20,6 +20,8 @@ REGISTRY_BIN  := $(BIN)/registry-v3.1.2
 GOVULNCHECK   := $(BIN)/govulncheck-v1.9.0
 # What is known of weaknesses, as a module: vuln.go.dev may be out of reach.
 VULNDB        := v0.0.0-20261105234957-e22db6528018
+# The Go that releases are built with: older ones have known weaknesses.
+RELEASE_GO    := go1.26.10
 
 # What the tests against real parts find their parts by.
 export NAVARCH_LOCALCLUSTER := $(BIN)/localcluster
@@ -79,10 +81,11 @@ hostile: ## an agent, a broker and a repository in the wrong hands, for longer t
 	@NAVARCH_FLOOD=$(or $(FLOOD),30s) go test -count=1 -timeout 60m -v ./e2e/hostile
 
 .PHONY: vulncheck
-vulncheck: $(GOVULNCHECK) ## look for known weaknesses in what the binaries use (VULNDB_URL=https://vuln.go.dev: not the pinned list)
+vulncheck: $(GOVULNCHECK) ## look for known weaknesses in what the binaries use (VULNDB_URL=https://vuln.go.dev: not the pinned list, GO=local: with this Go)
 	@url=$(VULNDB_URL); if [ -z "$$url" ]; then \
 		reports=$$(cd / && go mod download -json golang.org/x/vulndb@$(VULNDB) | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')/data/osv; \
 		go run ./e2e/vulndb "$$reports" $(CURDIR)/out/vulndb; url=file://$(CURDIR)/out/vulndb; fi; \
+	export GOTOOLCHAIN=$(or $(GO),$(RELEASE_GO)); \
 	$(GOVULNCHECK) -db "$$url" ./cmd/... && cd cmd/decrypt && GOFLAGS=-trimpath $(GOVULNCHECK) -db "$$url" .
 
 .PHONY: vectors
