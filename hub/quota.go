@@ -12,7 +12,9 @@ import (
 )
 
 // What the agent of one cluster can make the hub remember. Both lie far above what a
-// cluster has to say: all of its objects, and apps that came and went.
+// cluster has to say: all of its objects, and apps that came and went. What the NATS
+// server keeps is bounded by [natsconn.MaxReports], and anew with each connection; names
+// are counted here as long as the hub runs.
 const (
 	maxSaid = 64 << 20 // bytes of all its reports, as the hub has them in memory
 	maxApps = 10_000   // names of apps, those that have gone among them

@@ -25,13 +25,20 @@ func (i *Inventory) Accepted(ctx context.Context) (wire.Announcement, error) {
 	if err != nil {
 		return wire.Announcement{}, fmt.Errorf("read the accepted announcement: %w", err)
 	}
-	var accepted wire.Announcement
-	if err := json.Unmarshal([]byte(kept.Data["announcement"]), &accepted); err != nil {
-		return wire.Announcement{}, fmt.Errorf("read the accepted announcement in ConfigMap %q: %w (delete the ConfigMap to accept any)", acceptedName, err)
+	accepted, err := readAccepted(kept.Data)
+	if err != nil {
+		return wire.Announcement{}, err
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.accepted, i.acceptedMap.kept = accepted, kept
+	return accepted, nil
+}
+
+func readAccepted(data map[string]string) (accepted wire.Announcement, err error) {
+	if err := json.Unmarshal([]byte(data["announcement"]), &accepted); err != nil {
+		return wire.Announcement{}, fmt.Errorf("read the accepted announcement in ConfigMap %q: %w (delete the ConfigMap to accept any)", acceptedName, err)
+	}
 	return accepted, nil
 }
 

@@ -117,14 +117,19 @@ func OpenInventory(ctx context.Context, config *rest.Config, namespace string) (
 		}
 		i.kept[shard].kept = kept
 		for app, content := range kept.Data {
-			var record Record
-			if err := json.Unmarshal([]byte(content), &record); err != nil {
+			record, err := readRecord(content)
+			if err != nil {
 				return nil, fmt.Errorf("read the inventory of app %q in ConfigMap %q: %w (restore it: without it nothing of the app is ever pruned)", app, kept.Name, err)
 			}
 			i.records[fleet.AppName(app)] = record
 		}
 	}
 	return i, nil
+}
+
+func readRecord(content string) (record Record, err error) {
+	err = json.Unmarshal([]byte(content), &record)
+	return record, err
 }
 
 func shardName(shard int) string { return "navarch-inventory-" + strconv.Itoa(shard) }

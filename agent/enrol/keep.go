@@ -52,10 +52,7 @@ func (s keep) open(ctx context.Context, cluster fleet.ClusterName) (key, error) 
 	}
 	found := err == nil
 	if found && string(secret.Data["cluster"]) == string(cluster) {
-		if _, err := nkeys.FromSeed(secret.Data["seed"]); err != nil {
-			return key{}, fmt.Errorf("read the agent's key in Secret %q: %w (delete the Secret to join anew)", SecretName, err)
-		}
-		return readKey(secret), nil
+		return readKey(secret)
 	}
 	seed, err := newSeed()
 	if err != nil {
@@ -102,9 +99,12 @@ func newSeed() ([]byte, error) {
 	return seed, nil
 }
 
-// readKey reads the content of the Secret, with a seed in it that is one. What else is
-// in there of no use is left out: it is made again.
-func readKey(secret *corev1.Secret) key {
+// readKey reads the content of the Secret. What is in there of no use, but for the seed,
+// is left out: it is made again.
+func readKey(secret *corev1.Secret) (key, error) {
+	if _, err := userKey(secret.Data["seed"]); err != nil {
+		return key{}, fmt.Errorf("read the agent's key in Secret %q: %w (delete the Secret to join anew)", SecretName, err)
+	}
 	k := key{
 		Cluster: fleet.ClusterName(secret.Data["cluster"]), Seed: secret.Data["seed"], JWT: string(secret.Data["jwt"]),
 		Made: secret.CreationTimestamp.Time, Next: secret.Data["next"], Former: secret.Data["former"],
@@ -112,13 +112,25 @@ func readKey(secret *corev1.Secret) key {
 	if made, err := time.Parse(time.RFC3339, string(secret.Data["made"])); err == nil {
 		k.Made = made
 	}
-	if _, err := nkeys.FromSeed(k.Next); err != nil {
+	if _, err := userKey(k.Next); err != nil {
 		k.Next = nil
 	}
-	if _, err := nkeys.FromSeed(k.Former); err != nil {
+	if _, err := userKey(k.Former); err != nil {
 		k.Former = nil
 	}
-	return k
+	return k, nil
+}
+
+// userKey reads a seed, which is that of a user of NATS.
+func userKey(seed []byte) (nkeys.KeyPair, error) {
+	prefix, _, err := nkeys.DecodeSeed(seed)
+	if err == nil && prefix != nkeys.PrefixByteUser {
+		err = fmt.Errorf("it is that of an %v: want a user", prefix)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nkeys.FromSeed(seed)
 }
 
 func (k key) data() map[string][]byte {

@@ -53,15 +53,21 @@ func OpenPins(ctx context.Context, c Config) (*Pins, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the hub's keys: %w", err)
 	}
-	var followed wire.Succession
-	err = json.Unmarshal([]byte(configMap.Data["succession"]), &followed)
-	if err == nil {
-		p.trust, err = wire.Recall(c.HubKey, followed)
-	}
-	if err != nil {
+	if p.trust, err = readTrust(c.HubKey, configMap.Data["succession"]); err != nil {
+		p.trust = wire.NewTrust(c.HubKey)
 		c.Log.Warn("what was learned of the hub's keys is of no use: the install manifest counts", "configmap", PinsName, "err", err)
 	}
 	return p, nil
+}
+
+// readTrust reads what the ConfigMap holds, which has to go on from the key in the
+// install manifest.
+func readTrust(manifest ed25519.PublicKey, succession string) (wire.Trust, error) {
+	var followed wire.Succession
+	if err := json.Unmarshal([]byte(succession), &followed); err != nil {
+		return wire.Trust{}, err
+	}
+	return wire.Recall(manifest, followed)
 }
 
 // Announcement opens an announcement, as [wire.Trust.Announcement] says, and keeps what

@@ -3,8 +3,6 @@ package main
 
 import (
 	"context"
-	"crypto/ed25519"
-	"encoding/base64"
 	"errors"
 	"flag"
 	"fmt"
@@ -13,19 +11,15 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"runtime/debug"
-	"strings"
 	"syscall"
 
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
-	"sigs.k8s.io/yaml"
 
 	"github.com/navarch/navarch/agent"
 	"github.com/navarch/navarch/cmd/internal/profile"
-	"github.com/navarch/navarch/fleet"
 )
 
 // version is set by the linker.
@@ -102,52 +96,4 @@ func restConfig(kubeconfig string) (*rest.Config, error) {
 		return config, err
 	}
 	return clientcmd.BuildConfigFromFlags("", kubeconfig)
-}
-
-// readConfig reads what the install manifest's Secret holds.
-func readConfig(c *agent.Config, dir string) error {
-	const hint = "render the manifest again with `navarch token create`"
-	read := func(name string) ([]byte, error) {
-		content, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return nil, fmt.Errorf("read the agent's configuration: %w (%s)", err, hint)
-		}
-		return content, nil
-	}
-	content, err := read("agent.yaml")
-	if err != nil {
-		return err
-	}
-	var said struct {
-		Cluster string   `json:"cluster"`
-		Hub     []string `json:"hub"`
-		HubKey  string   `json:"hubKey"`
-		// Namespaces that the agent has rights in; none: the whole cluster.
-		Namespaces []string `json:"namespaces"`
-	}
-	file := filepath.Join(dir, "agent.yaml")
-	if err := yaml.UnmarshalStrict(content, &said); err != nil {
-		return fmt.Errorf("read %s: %w (%s)", file, err, hint)
-	}
-	if c.Cluster, err = fleet.ParseClusterName(said.Cluster); err != nil {
-		return fmt.Errorf("read %s: cluster: %w", file, err)
-	}
-	if c.Hub = said.Hub; len(c.Hub) == 0 {
-		return fmt.Errorf("read %s: hub: no URL given (%s)", file, hint)
-	}
-	key, err := base64.StdEncoding.DecodeString(said.HubKey)
-	if err != nil || len(key) != ed25519.PublicKeySize {
-		return fmt.Errorf("read %s: hubKey: want %d bytes in base64 (%s)", file, ed25519.PublicKeySize, hint)
-	}
-	c.HubKey, c.Namespaces = key, said.Namespaces
-	if c.Door, err = read("door.creds"); err != nil {
-		return err
-	}
-	token, err := read("token")
-	if err != nil {
-		return err
-	}
-	c.Token = strings.TrimSpace(string(token))
-	c.CA, err = read("ca.crt")
-	return err
 }

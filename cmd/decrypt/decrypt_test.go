@@ -33,7 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func newIdentity(t *testing.T) *age.X25519Identity {
+func newIdentity(t testing.TB) *age.X25519Identity {
 	t.Helper()
 	identity, err := age.GenerateX25519Identity()
 	if err != nil {
@@ -44,7 +44,7 @@ func newIdentity(t *testing.T) *age.X25519Identity {
 
 // encrypt encrypts what plain holds for a key, as the sops command would with
 // --encrypted-regex '^(data|stringData)$' where only is set.
-func encrypt(t *testing.T, format, plain string, only bool, to ...sopskeys.MasterKey) []byte {
+func encrypt(t testing.TB, format, plain string, only bool, to ...sopskeys.MasterKey) []byte {
 	t.Helper()
 	store := common.StoreForFormat(formats.FormatFromString(format), config.NewStoresConfig())
 	branches, err := store.LoadPlainFile([]byte(plain))
@@ -71,7 +71,7 @@ func encrypt(t *testing.T, format, plain string, only bool, to ...sopskeys.Maste
 	return encrypted
 }
 
-func recipient(t *testing.T, of *age.X25519Identity) sopskeys.MasterKey {
+func recipient(t testing.TB, of *age.X25519Identity) sopskeys.MasterKey {
 	t.Helper()
 	key, err := sopsage.MasterKeyFromRecipient(of.Recipient().String())
 	if err != nil {

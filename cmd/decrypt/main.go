@@ -31,11 +31,15 @@ func main() {
 	}
 }
 
-// run answers one request.
+// run answers one request, in so much memory and no more.
 func run(in io.Reader, out io.Writer) error {
 	if err := boundMemory(); err != nil {
 		return err
 	}
+	return serve(in, out)
+}
+
+func serve(in io.Reader, out io.Writer) error {
 	var r request
 	decoder := json.NewDecoder(io.LimitReader(in, maxRequest))
 	decoder.DisallowUnknownFields()

@@ -152,6 +152,9 @@ func heap() uint64 {
 	return m.HeapAlloc
 }
 
+// mostConnections is how many connections of one key the hub's server lets be.
+const mostConnections = 24
+
 // TestThousandConnections opens a thousand connections with one agent's credentials, and
 // asks on each for what it then does not read. The neighbour goes on.
 func TestThousandConnections(t *testing.T) {
@@ -177,7 +180,7 @@ func TestThousandConnections(t *testing.T) {
 	if took > 20*time.Second {
 		t.Error("the neighbour is not heard in time")
 	}
-	s.until("the crowd to be cut off", func() bool { return open.Load() <= 24 }) // as many as one key may have
+	s.until("the crowd to be cut off", func() bool { return open.Load() <= mostConnections })
 	if !neighbour.nc.IsConnected() {
 		t.Error("the neighbour was cut off with it")
 	}

@@ -378,7 +378,8 @@ func identityHeaders(t *testing.T, y *yard) {
 
 // traces: a message that asks for a trace has it sent to nobody.
 func traces(t *testing.T, y *yard) {
-	other, err := y.agent(t, "us-1").SubscribeSync(wire.DesiredSubject("us-1"))
+	neighbour := y.agent(t, "us-1")
+	other, err := neighbour.SubscribeSync(wire.DesiredSubject("us-1"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -387,7 +388,7 @@ func traces(t *testing.T, y *yard) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(hub.Flush(), other.SetPendingLimits(-1, -1)); err != nil {
+	if err := errors.Join(hub.Flush(), neighbour.Flush(), other.SetPendingLimits(-1, -1)); err != nil {
 		t.Fatal(err)
 	}
 	agent := y.agent(t, "eu-1")

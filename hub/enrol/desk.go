@@ -79,6 +79,11 @@ func ReadRoll(file string) (Roll, error) {
 	if err != nil {
 		return roll, fmt.Errorf("read who has joined: %w (the hub's user must own it)", err)
 	}
+	return decodeRoll(file, content)
+}
+
+func decodeRoll(file string, content []byte) (Roll, error) {
+	roll := Roll{Version: storedVersion}
 	if err := json.Unmarshal(content, &roll); err != nil {
 		return roll, fmt.Errorf("read who has joined: %q is damaged: %w (put back a copy; without it, revoked clusters are no longer known)", file, err)
 	}

@@ -102,15 +102,20 @@ func readStored(file string) (s stored, content []byte, err error) {
 	if content, err = os.ReadFile(file); err != nil {
 		return s, nil, fmt.Errorf("read identity: %w (the hub's user must own it)", err)
 	}
+	s, err = decodeStored(file, content)
+	return s, content, err
+}
+
+func decodeStored(file string, content []byte) (s stored, err error) {
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&s); err != nil {
-		return s, nil, damaged(file, err)
+		return s, damaged(file, err)
 	}
 	if s.Version != storedVersion {
-		return s, nil, fmt.Errorf("identity %q has version %d, this hub knows %d (run the hub that wrote it)", file, s.Version, storedVersion)
+		return s, fmt.Errorf("identity %q has version %d, this hub knows %d (run the hub that wrote it)", file, s.Version, storedVersion)
 	}
-	return s, content, nil
+	return s, nil
 }
 
 // identity checks every key.

@@ -73,16 +73,31 @@ func (j *Journal) Write(e access.Entry) {
 	}
 }
 
+// append begins a line of its own where a hub that died has left half of one.
 func (j *Journal) append(line []byte) error {
-	file, err := os.OpenFile(j.file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	file, err := os.OpenFile(j.file, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
+	}
+	if len(line) > 0 && !ended(file) {
+		line = append([]byte("\n"), line...)
 	}
 	_, err = file.Write(line)
 	if len(line) > 0 {
 		err = errors.Join(err, file.Sync())
 	}
 	return errors.Join(err, file.Close())
+}
+
+// ended tells whether a file is empty or ends with a line, as far as can be seen.
+func ended(file *os.File) bool {
+	stat, err := file.Stat()
+	if err != nil || stat.Size() == 0 {
+		return true
+	}
+	var last [1]byte
+	_, err = file.ReadAt(last[:], stat.Size()-1)
+	return err != nil || last[0] == '\n'
 }
 
 // Newest returns the last entries, newest first, and no more than most.
