@@ -108,11 +108,9 @@ func (o *installHub) run(cmd *cobra.Command) error {
 
 // tellOfSignIn says how people come to the dashboard, which opens for nobody by itself.
 func (o installHub) tellOfSignIn(cmd *cobra.Command) {
-	where, forward := o.dashboard, "port-forward service/navarch-hub 8080:8080"
-	if where == "" {
-		where = "http://127.0.0.1:8080"
-	} else {
-		forward = "get service navarch-hub    # where " + where + " has to lead, port 8080"
+	where, forward := "http://127.0.0.1:8080", "port-forward service/navarch-hub 8080:8080"
+	if u := o.dashboard; u != nil && !onThisMachine(u.Hostname()) {
+		where, forward = u.String(), "get service navarch-hub    # where "+u.String()+" has to lead, port 8080"
 	}
 	cmd.PrintErrf(`When the hub runs, its dashboard asks who you are:
   kubectl --namespace %s %s

@@ -3,6 +3,7 @@ package main
 import (
 	"crypto/x509"
 	"fmt"
+	"net/url"
 	"os"
 
 	"github.com/spf13/pflag"
@@ -18,7 +19,7 @@ type hubFiles struct {
 	username, passwordFile, webhookFile, access string
 	git                                         repo.Config // what the hub would watch
 	natsCA                                      string
-	dashboard                                   string // URL that the access file says; set by read
+	dashboard                                   *url.URL // as the access file says; set by read
 }
 
 func (f *hubFiles) flags(flags *pflag.FlagSet) {
@@ -98,10 +99,7 @@ func (f *hubFiles) readAccess(c *manifests.HubConfig) error {
 	if err != nil {
 		return fmt.Errorf("%w (of --access)", err)
 	}
-	c.Access = bundle
-	if settings.URL != nil {
-		f.dashboard = settings.URL.String()
-	}
+	c.Access, f.dashboard = bundle, settings.URL
 	return nil
 }
 
