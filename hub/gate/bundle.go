@@ -45,7 +45,7 @@ func Bundle(name string) (map[string][]byte, error) {
 func (o *OIDC) elsewhere(name string) fleet.Problems {
 	var problems fleet.Problems
 	for _, f := range o.files() {
-		why := ""
+		var why string
 		switch {
 		case f.path == BundleName:
 			why = "is what the access file itself is called where the hub runs"
