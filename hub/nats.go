@@ -2,6 +2,7 @@ package hub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -35,7 +36,7 @@ func (c Config) checkURLs() error {
 			}
 		}
 		if c.NATS.WebSocket != "" || c.NATS.Monitor != "" {
-			return fmt.Errorf("--nats-websocket-listen and --nats-monitor are of the embedded NATS server: with --nats-url there is none")
+			return errors.New("--nats-websocket-listen and --nats-monitor are of the embedded NATS server: with --nats-url there is none")
 		}
 	}
 	for _, url := range c.Join.URLs {

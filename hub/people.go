@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/navarch/navarch/fleet"
@@ -13,6 +14,7 @@ import (
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/hub/gate"
 	"github.com/navarch/navarch/hub/view"
+	"github.com/navarch/navarch/manifests"
 	"github.com/navarch/navarch/wire"
 )
 
@@ -112,6 +114,9 @@ func (p *people) invite(ctx context.Context, i wire.Invitation, address string) 
 func (p *people) makeLine(ctx context.Context, i wire.Invitation, address string) (string, error) {
 	if !p.mayAdmin(ctx, i.Cluster) {
 		return "", fmt.Errorf("you may not add cluster %q, which Git does not name or labels otherwise: %w (an admin of the whole fleet may)", i.Cluster, access.ErrScope)
+	}
+	if slices.Contains(i.Namespaces, manifests.DefaultNamespace) {
+		return "", fmt.Errorf("namespace %q is the agent's own: it keeps its key there, and apps have no business in it", manifests.DefaultNamespace)
 	}
 	token, err := p.door.identity.NewToken(i)
 	if err != nil {

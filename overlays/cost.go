@@ -115,8 +115,8 @@ func (c *cost) add(k *kustomization, f Files) error {
 		return fmt.Errorf("its namePrefix and nameSuffix are longer than the %d bytes of a name", maxAffix)
 	}
 	c.growth += k.labelled() * len(c.objects)
-	for i := range k.Vars {
-		c.growth += c.texts * c.largest(k.Vars[i].ObjRef.Kind, k.Vars[i].ObjRef.Name)
+	for _, v := range k.Vars { //nolint:staticcheck // deprecated, and still read by kustomize
+		c.growth += c.texts * c.largest(v.ObjRef.Kind, v.ObjRef.Name)
 	}
 	for _, field := range k.Replacements {
 		all, err := replacements(field, k.file, f)
@@ -210,7 +210,7 @@ func replacements(field types.ReplacementField, file string, f Files) ([]types.R
 	content := f[path.Join(path.Dir(file), field.Path)]
 	var root yaml.Node
 	if yaml.Unmarshal(content, &root) != nil || len(root.Content) == 0 {
-		return nil, nil // kustomize says what is wrong with it
+		return nil, nil //nolint:nilerr // kustomize says what is wrong with it
 	}
 	var all []types.Replacement
 	if root.Content[0].Kind != yaml.SequenceNode {

@@ -77,7 +77,8 @@ func (c *closure) checkGenerators(dir string, k *kustomization) {
 		files = append(append(files, generator.EnvSources...), generator.EnvSource)
 		for _, file := range files {
 			content := c.files[path.Join(dir, file)]
-			if file != "" && len(bytes.TrimSpace(content)) > 0 && !(bytes.Contains(content, []byte(sealedMark)) && bytes.Contains(content, []byte(sopsField))) {
+			sealed := bytes.Contains(content, []byte(sealedMark)) && bytes.Contains(content, []byte(sopsField))
+			if file != "" && len(bytes.TrimSpace(content)) > 0 && !sealed {
 				c.notePlain(k.at("secretGenerator", i), generator.Name)
 				break
 			}

@@ -20,7 +20,7 @@ import (
 
 const (
 	// OwnKey is the Secret with the key that the agent makes for its cluster.
-	OwnKey = "navarch-age-key" //nolint:gosec // it names a secret and is none
+	OwnKey = "navarch-age-key"
 	// MoreKeys is a Secret that people may make: age identities under names that end in
 	// .agekey, and credentials of key services under the names of their variables.
 	MoreKeys = "navarch-sops"

@@ -39,7 +39,7 @@ func TestHostileAgent(t *testing.T) {
 	t.Run("uses its inbox prefix for more", func(t *testing.T) { i.listensWide(t) })
 	t.Run("enrols", func(t *testing.T) { i.enrols(t, neighbour) })
 	t.Run("uses a stolen door", func(t *testing.T) { i.stealsDoor(t, neighbour) })
-	t.Run("reports oddly", func(t *testing.T) { i.reportsOddly(t, neighbour) })
+	t.Run("reports oddly", func(t *testing.T) { i.reportsOddly(t) })
 	t.Run("forges and replays announcements", func(t *testing.T) { i.replays(t, neighbour) })
 
 	after, _ := neighbour.index()

@@ -3,6 +3,7 @@ package hostile
 import (
 	"fmt"
 	"io/fs"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -196,7 +197,7 @@ func TestCVE202555191(t *testing.T) {
 		group.Go(func() {
 			for i := range 500 {
 				app := fleet.AppName(fmt.Sprint("a-", i%7))
-				board.Report(wire.Report{Version: 1, Cluster: cluster, App: app, Conditions: []wire.Condition{{Type: wire.Ready, Message: fmt.Sprint(i)}}}, time.Now())
+				board.Report(wire.Report{Version: 1, Cluster: cluster, App: app, Conditions: []wire.Condition{{Type: wire.Ready, Message: strconv.Itoa(i)}}}, time.Now())
 				board.Heartbeat(wire.Heartbeat{Version: 1, Cluster: cluster, Facts: wire.Facts{Pods: map[string]int{"Running": i}}}, time.Now())
 				board.Snapshot(time.Now())
 				if i%100 == 99 {

@@ -96,7 +96,7 @@ func pick[T any](r *rand.Rand, of ...T) T { return of[r.IntN(len(of))] }
 // step makes one request that the allow-list permits, and takes in what comes.
 func (w *walk) step() {
 	r := w.random
-	get := func(stream, subject string) string { return wire.DirectGet(stream, subject) }
+	get := wire.DirectGet
 	address := func() string {
 		w.mu.Lock()
 		known := slices.Sorted(maps.Keys(w.addresses))

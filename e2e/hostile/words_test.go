@@ -48,7 +48,7 @@ func oddWords(t *testing.T) map[string][]byte {
 
 // reportsOddly says what no agent says, on the subjects that are its own. The hub takes
 // it, shows it as text or refuses it, and goes on.
-func (i *intruder) reportsOddly(t *testing.T, neighbour *intruder) {
+func (i *intruder) reportsOddly(t *testing.T) {
 	for name, body := range oddWords(t) {
 		for _, subject := range []string{wire.ReportSubject("eu-1", "mine"), wire.ClusterSubject("eu-1")} {
 			if _, err := i.nc.Request(subject, body, 20*time.Second); err != nil {

@@ -106,14 +106,16 @@ func nowhere(ctx context.Context, _ *testscript.TestScript, s *story, args []str
 	return s.leaks(ctx, args, false)
 }
 
-// kept TEXT fails unless the text is in what the hub or an agent keeps: then nowhere would
+// kept TEXT waits until the text is in what the hub or an agent keeps: then nowhere would
 // find others there too.
 func kept(ctx context.Context, _ *testscript.TestScript, s *story, args []string) error {
-	found, err := s.Leaks(ctx, args[0], false, nil)
-	if err == nil && len(found) == 0 {
-		err = fmt.Errorf("%q is nowhere", args[0])
-	}
-	return err
+	return until(ctx, func() error {
+		found, err := s.Leaks(ctx, args[0], false, nil)
+		if err == nil && len(found) == 0 {
+			err = fmt.Errorf("%q is nowhere", args[0])
+		}
+		return err
+	})
 }
 
 // not-shown TEXT... fails where any of the texts is in what the hub or an agent logs, tells

@@ -132,7 +132,9 @@ type addPage struct {
 	Labels  string
 	Life    string
 	Approve bool
-	Lives   []string
+	// Namespaces are those that the agent is let into; empty: the whole cluster.
+	Namespaces string
+	Lives      []string
 }
 
 // lives are how long a token may be good, as the form offers it.
@@ -149,6 +151,7 @@ func (d *Dashboard) serveInvite(w http.ResponseWriter, r *http.Request) {
 	form := addPage{
 		Name: strings.TrimSpace(r.PostFormValue("cluster")), Labels: strings.TrimSpace(r.PostFormValue("labels")),
 		Life: r.PostFormValue("life"), Approve: r.PostFormValue("approve") != "", Lives: lives,
+		Namespaces: r.PostFormValue("namespaces"),
 	}
 	invitation, err := form.invitation(d.Now())
 	line, status := "", http.StatusBadRequest
@@ -186,7 +189,14 @@ func (f addPage) invitation(now time.Time) (wire.Invitation, error) {
 	if err != nil {
 		return wire.Invitation{}, err
 	}
-	return wire.Invitation{Cluster: cluster, Expires: now.Add(life), Approve: f.Approve, Labels: labels}, nil
+	return wire.Invitation{Cluster: cluster, Expires: now.Add(life), Approve: f.Approve, Labels: labels, Namespaces: parseNamespaces(f.Namespaces)}, nil
+}
+
+// parseNamespaces reads names as in "shop, blog", and returns each once, sorted.
+func parseNamespaces(text string) []string {
+	names := strings.FieldsFunc(text, func(c rune) bool { return c == ',' || c == ' ' })
+	slices.Sort(names)
+	return slices.Compact(names)
 }
 
 // parseLabels reads labels as in "env=prod, site=ham".

@@ -186,7 +186,7 @@ func TestETagsDiffer(t *testing.T) {
 }
 
 func TestAddCluster(t *testing.T) {
-	good := url.Values{"cluster": {"eu-7"}, "life": {"8h"}, "labels": {"env=prod, site=ham"}, "approve": {"yes"}}
+	good := url.Values{"cluster": {"eu-7"}, "life": {"8h"}, "labels": {"env=prod, site=ham"}, "approve": {"yes"}, "namespaces": {"shop, blog,shop"}}
 	var invited wire.Invitation
 	people := storyPeople
 	people.Invite = func(_ context.Context, i wire.Invitation, address string) (string, error) {
@@ -222,7 +222,10 @@ func TestAddCluster(t *testing.T) {
 			}
 		})
 	}
-	want := wire.Invitation{Cluster: "eu-7", Expires: noon.Add(8 * time.Hour), Approve: true, Labels: map[string]string{"env": "prod", "site": "ham"}}
+	want := wire.Invitation{
+		Cluster: "eu-7", Expires: noon.Add(8 * time.Hour), Approve: true, Labels: map[string]string{"env": "prod", "site": "ham"},
+		Namespaces: []string{"blog", "shop"},
+	}
 	if diff := cmp.Diff(want, invited); diff != "" {
 		t.Errorf("the invitation (-want +got):\n%s", diff)
 	}

@@ -67,6 +67,11 @@ func (m *member) ask(t testing.TB, bed *bed, door *natsconn.Conn, token *wire.To
 	sealed, err := wire.SealEnrolRequest(r, m.pair, token)
 	check(t, err)
 	body, err := door.Enrol(t.Context(), "eu-3", sealed)
+	for range 2 { // a server that has just taken in other accounts forgets answers under way: agents ask again
+		if errors.Is(err, natsconn.ErrUnavailable) {
+			body, err = door.Enrol(t.Context(), "eu-3", sealed)
+		}
+	}
 	check(t, err)
 	answer, err := wire.OpenEnrolAnswer(body, r, bed.identity.PublicKey())
 	check(t, err)
@@ -110,19 +115,21 @@ func testEnrol(t *testing.T, bed *bed) {
 	if answer := m.ask(t, bed, door, &token); answer.JWT == "" {
 		t.Fatalf("refused: %s", answer.Message)
 	}
+	// It may be connecting already, and be told to while it has just succeeded: what is
+	// under way then fails.
+	beats := func() bool { return agent.Heartbeat(t.Context(), wire.Heartbeat{Version: 1, Cluster: "eu-3"}) == nil }
 	agent.Reconnect()
-	check(t, agent.WaitConnected(within(t, 20*time.Second)))
-	check(t, agent.Heartbeat(t.Context(), wire.Heartbeat{Version: 1, Cluster: "eu-3"}))
+	until(t, beats)
 
 	// Renewed, the connection is another one, and works.
 	made, next := agent.Connects()
 	m.ask(t, bed, door, nil)
 	agent.Reconnect()
 	<-next
-	if again, _ := agent.Connects(); again != made+1 {
+	if again, _ := agent.Connects(); again <= made {
 		t.Errorf("%d connections after %d", again, made)
 	}
-	check(t, agent.Heartbeat(t.Context(), wire.Heartbeat{Version: 1, Cluster: "eu-3"}))
+	until(t, beats)
 
 	sealed, err := bed.identity.SealCommand(enrol.VerbRevoke, "eu-3", time.Now())
 	check(t, err)
