@@ -47,7 +47,7 @@ var mayImport = map[string][]string{
 	"cmd/hub":              {"hub", "hub/enrol", "cmd/internal/profile"},
 	"cmd/agent":            {"agent", "fleet", "cmd/internal/profile"},
 	"cmd/images":           {},
-	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/access", "hub/compile", "hub/enrol", "hub/natsconf", "hub/repo"},
+	"cmd/navarch":          {"fleet", "overlays", "manifests", "wire", "hub/access", "hub/compile", "hub/enrol", "hub/gate", "hub/natsconf", "hub/repo"},
 	"e2e/env":              nil, // stands outside: it may import everything
 	"e2e/stories":          nil,
 	"e2e/bench":            nil,

@@ -268,6 +268,13 @@ func TestPodsAreRestricted(t *testing.T) {
 		"hub": func(own string) ([]byte, error) {
 			return manifests.Hub(manifests.HubConfig{Repo: "https://git.example.com/fleet.git", Identity: map[string][]byte{"a": []byte("b")}, Namespace: own})
 		},
+		"hub-with-files": func(own string) ([]byte, error) {
+			return manifests.Hub(manifests.HubConfig{
+				Repo: "git@git.example.com:fleet.git", Identity: map[string][]byte{"a": []byte("b")}, Namespace: own, WebhookSecret: "open sesame", WebSocket: true,
+				Hosts: []string{"hub.example.com"}, Access: map[string][]byte{manifests.AccessName: []byte("grants: []\n")},
+				Git: manifests.HubGit{SSHKey: []byte("key"), KnownHosts: []byte("hosts"), Verify: "commits", VerifyKeys: map[string][]byte{"ada.pub": []byte("key")}},
+			})
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			own := b.namespace + "-" + name

@@ -53,7 +53,7 @@ func newPeople(c Config, d *deployer, door *door) (*people, error) {
 	p.gate, err = gate.New(gate.Config{
 		Settings: p.settings,
 		Open:     c.Access.File == "" && gate.LoopbackOnly(c.Listen),
-		Key:      door.identity.PublicKey(),
+		Keys:     door.identity.TokenKeys,
 		Journal:  p.journal,
 		Refuse: func(w http.ResponseWriter, r *http.Request, status int, title, message string) {
 			p.refuse(w, r, status, title, message)

@@ -4,23 +4,26 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 )
 
 // HubConfig is what a hub needs to know. Repo and Identity are required, the
-// latter not for [Unit], whose reader puts NATSCA where the unit says; Branch defaults to main, Namespace to [DefaultNamespace],
-// Image to that of the base.
+// latter not for [Unit], whose reader puts files where the unit says; Branch defaults to
+// main, Namespace to [DefaultNamespace], Image to that of the base.
 type HubConfig struct {
 	Repo          string
 	Branch        string
-	GitUsername   string
-	GitPassword   string   // or token
-	WebhookSecret string   // empty: no webhooks
-	Hosts         []string // names and addresses under which agents reach the hub
+	Git           HubGit
+	WebhookSecret string            // empty: no webhooks
+	Access        map[string][]byte // the access file, as AccessName, and the files that it names; none: access tokens only
+	Hosts         []string          // names and addresses under which agents reach the hub
 	Identity      map[string][]byte
 	Image         string
 	AgentImage    string // in the install manifests that the hub gives; empty: that of its own build
 	Namespace     string
+	// AgentURLs are those under which agents reach NATS; none: made of Hosts.
+	AgentURLs []string
 	// WebSocket has agents reach NATS over WebSocket on port 443 too.
 	WebSocket bool
 	// NATSURL names NATS servers of one's own, with commas between; empty: the hub's own.
@@ -42,19 +45,22 @@ func Hub(c HubConfig) ([]byte, error) {
 		return nil, err
 	}
 	args = append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity", "--members=/var/lib/navarch/members.json", "--listen=:8080", "--nats-listen=:4222")
-	if len(c.NATSCA) > 0 {
-		args = append(args, "--nats-ca=/etc/navarch/hub/"+natsCAName)
-	}
 	for i, arg := range args {
 		args[i] = strings.ReplaceAll(arg, "$(", "$$(") // no variable of Kubernetes'
 	}
-	secrets := c.secrets()
+	contents := []map[string][]byte{c.Identity}
+	for _, f := range c.folders() {
+		if err := f.check(); err != nil {
+			return nil, err
+		}
+		contents = append(contents, f.files)
+	}
 	if err := c.connect(&base); err != nil {
 		return nil, err
 	}
 	edits := []edit{
 		{"StatefulSet", "navarch-hub", "spec.template.spec.containers.0.args", args},
-		{"StatefulSet", "navarch-hub", "spec.template.metadata.annotations", configAnnotation(c.Identity, secrets)},
+		{"StatefulSet", "navarch-hub", "spec.template.metadata.annotations", configAnnotation(contents...)},
 	}
 	if c.Image != "" {
 		edits = append(edits, edit{"StatefulSet", "navarch-hub", "spec.template.spec.containers.0.image", c.Image})
@@ -65,8 +71,8 @@ func Hub(c HubConfig) ([]byte, error) {
 	if err := base.add(secret("navarch-hub-identity", "navarch-hub", c.Identity)); err != nil {
 		return nil, err
 	}
-	if len(secrets) > 0 {
-		if err := base.add(secret("navarch-hub", "navarch-hub", secrets)); err != nil {
+	for _, f := range c.folders() {
+		if err := base.add(secret(f.secret, "navarch-hub", f.files)); err != nil {
 			return nil, err
 		}
 	}
@@ -74,17 +80,14 @@ func Hub(c HubConfig) ([]byte, error) {
 	return base.encode("The hub. It holds the hub's identity, which can deploy to every member cluster: keep it as you keep a root password.")
 }
 
-// Unit returns a systemd unit for a hub. It holds no secret: those go to the file
-// that its comment names.
+// Unit returns a systemd unit for a hub. It holds no secret: its comment says which
+// files belong where.
 func Unit(c HubConfig) ([]byte, error) {
 	args, err := c.args()
 	if err != nil {
 		return nil, err
 	}
 	command := []string{"ExecStart=/usr/local/bin/navarch-hub"}
-	if len(c.NATSCA) > 0 {
-		args = append(args, "--nats-ca=/etc/navarch/"+natsCAName)
-	}
 	for _, arg := range append(args, "--data=/var/lib/navarch", "--identity=/etc/navarch/identity") {
 		command = append(command, quoteForSystemd(arg))
 	}
@@ -93,13 +96,13 @@ func Unit(c HubConfig) ([]byte, error) {
 		return nil, err
 	}
 	lines := strings.Split(string(unit), "\n")
-	for i, line := range lines {
-		if strings.HasPrefix(line, "ExecStart=") {
-			lines[i] = strings.Join(command, " \\\n    ")
-			return []byte(strings.Join(lines, "\n")), nil
-		}
+	begin := slices.Index(lines, "[Unit]")
+	start := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, "ExecStart=") })
+	if begin < 0 || start < begin {
+		return nil, errors.New("the systemd unit has no section Unit or no line ExecStart")
 	}
-	return nil, errors.New("the systemd unit has no line ExecStart")
+	lines[start] = strings.Join(command, " \\\n    ")
+	return []byte(strings.Join(slices.Insert(lines, begin, c.bringing()...), "\n")), nil
 }
 
 func (c HubConfig) args() ([]string, error) {
@@ -111,9 +114,11 @@ func (c HubConfig) args() ([]string, error) {
 		branch = "main"
 	}
 	args := []string{"--repo=" + c.Repo, "--branch=" + branch}
-	if c.GitUsername != "" {
-		args = append(args, "--git-username="+c.GitUsername)
+	files, err := c.fileArgs()
+	if err != nil {
+		return nil, err
 	}
+	args = append(args, files...)
 	for _, host := range c.Hosts {
 		if host == "" || strings.ContainsAny(host, "/, ") || strings.Contains(host, ":") && net.ParseIP(host) == nil {
 			return nil, fmt.Errorf("host %q is neither a name nor an address: give it without scheme and port", host)
@@ -127,20 +132,6 @@ func (c HubConfig) args() ([]string, error) {
 	}
 	more, err := c.natsArgs()
 	return append(args, more...), err
-}
-
-func (c HubConfig) secrets() map[string][]byte {
-	secrets := map[string][]byte{}
-	if c.GitPassword != "" {
-		secrets["git-password"] = []byte(c.GitPassword)
-	}
-	if c.WebhookSecret != "" {
-		secrets["webhook-secret"] = []byte(c.WebhookSecret)
-	}
-	if len(c.NATSCA) > 0 {
-		secrets[natsCAName] = c.NATSCA
-	}
-	return secrets
 }
 
 // quoteForSystemd quotes one argument of a command line in a unit, where quotes,

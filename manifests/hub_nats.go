@@ -10,12 +10,9 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	natsCAName = "nats-ca.crt"
-	// webSocketPort is where the hub listens: it has no right to ports below 1024. Its
-	// Service has port 443.
-	webSocketPort = 8443
-)
+// webSocketPort is where the hub listens: it has no right to ports below 1024. Its
+// Service has port 443.
+const webSocketPort = 8443
 
 // natsArgs says how agents reach NATS.
 func (c HubConfig) natsArgs() ([]string, error) {
@@ -24,19 +21,26 @@ func (c HubConfig) natsArgs() ([]string, error) {
 		return nil, errors.New("a certificate authority of NATS has no meaning without the URL of its servers")
 	case c.NATSURL != "" && c.WebSocket:
 		return nil, errors.New("the hub offers WebSocket with its own NATS server only: servers of your own offer it themselves")
-	case c.NATSURL != "":
-		return []string{"--nats-url=" + c.NATSURL}, nil
-	case !c.WebSocket:
-		return nil, nil
-	}
-	if len(c.Hosts) == 0 {
+	case c.WebSocket && len(c.Hosts)+len(c.AgentURLs) == 0:
 		return nil, errors.New("agents can use WebSocket only where the hub has a host that they reach it by")
 	}
-	var urls []string
-	for _, host := range c.Hosts {
-		urls = append(urls, "tls://"+net.JoinHostPort(host, "4222"), "wss://"+net.JoinHostPort(host, "443"))
+	var args []string
+	urls := c.AgentURLs
+	switch {
+	case c.NATSURL != "":
+		args = append(args, "--nats-url="+c.NATSURL)
+	case c.WebSocket:
+		args = append(args, fmt.Sprintf("--nats-websocket-listen=:%d", webSocketPort))
+		for _, host := range c.Hosts {
+			if len(c.AgentURLs) == 0 {
+				urls = append(urls, "tls://"+net.JoinHostPort(host, "4222"), "wss://"+net.JoinHostPort(host, "443"))
+			}
+		}
 	}
-	return []string{fmt.Sprintf("--nats-websocket-listen=:%d", webSocketPort), "--agent-urls=" + strings.Join(urls, ",")}, nil
+	if len(urls) > 0 {
+		args = append(args, "--agent-urls="+strings.Join(urls, ","))
+	}
+	return args, nil
 }
 
 // port is one of a container, a Service or a NetworkPolicy, in their words.

@@ -49,8 +49,7 @@ func hubConfig() manifests.HubConfig {
 	return manifests.HubConfig{
 		Repo:          "https://git.example.com/100%/fleet $(x).git",
 		Branch:        "live",
-		GitUsername:   "deploy",
-		GitPassword:   "swordfish",
+		Git:           manifests.HubGit{Username: "deploy", Password: "swordfish"},
 		WebhookSecret: "open sesame",
 		Hosts:         []string{"hub.example.com", "10.0.0.7"},
 		Identity:      map[string][]byte{"signing.key": []byte("-----BEGIN PRIVATE KEY-----\nMC4C\n-----END PRIVATE KEY-----\n"), "raw": {0xff, 0x00}},
@@ -66,6 +65,7 @@ func TestGoldens(t *testing.T) {
 		"agent-namespaces.yaml": func() ([]byte, error) { return manifests.Agent(limitedConfig()) },
 		"hub.yaml":              func() ([]byte, error) { return manifests.Hub(hubConfig()) },
 		"navarch-hub.service":   func() ([]byte, error) { return manifests.Unit(hubConfig()) },
+		"hub-files.service":     func() ([]byte, error) { return manifests.Unit(filesConfig()) },
 	}
 	for name, render := range goldens {
 		t.Run(name, func(t *testing.T) {
@@ -108,7 +108,11 @@ func TestKubernetesKnowsEveryField(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range slices.Concat(split(t, agent), split(t, limited), split(t, hub)) {
+	full, err := manifests.Hub(filesConfig())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, object := range slices.Concat(split(t, agent), split(t, limited), split(t, hub), split(t, full)) {
 		into := typed(t, object)
 		if err := yaml.UnmarshalStrict(object, into); err != nil {
 			t.Errorf("%v\n%s", err, object)
@@ -270,11 +274,11 @@ func TestProgramsKnowTheirFlags(t *testing.T) {
 		"agent": {podTemplate(t, agentConfig()).Spec.Containers[0].Args},
 		"hub":   {command},
 	}
-	own, err := manifests.Hub(ownServers())
+	full, err := manifests.Hub(filesConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, object := range append(split(t, hub), split(t, own)...) {
+	for _, object := range append(split(t, hub), split(t, full)...) {
 		if set, ok := typed(t, object).(*appsv1.StatefulSet); ok {
 			if err := yaml.UnmarshalStrict(object, set); err != nil {
 				t.Fatal(err)

@@ -11,15 +11,16 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/navarch/navarch/hub/enrol"
+	"github.com/navarch/navarch/hub/repo"
 	"github.com/navarch/navarch/manifests"
 )
 
 type installHub struct {
-	repo, branch, username, passwordFile, webhookFile string
-	hosts                                             []string
-	identity, image, agentImage, namespace            string
-	natsURL, natsCA                                   string
-	systemd, webSocket                                bool
+	repo, branch, natsURL                  string
+	hosts, agentURLs                       []string
+	identity, image, agentImage, namespace string
+	systemd, webSocket                     bool
+	hubFiles
 }
 
 func newInstallHub() *cobra.Command {
@@ -37,13 +38,28 @@ be lost and is filled again from Git, but agents obey no other identity. Back
 the folder up and keep it as you keep a root password. With --systemd the hub
 makes its identity on its own machine, in /etc/navarch/identity.
 
-Agents reach the hub under the names given with --host.`,
+The files that other flags name are copied into Secrets and mounted, read-only,
+where the arguments of the hub say; with --systemd the unit says where you put
+them. They are read and checked as the hub does it: a mistake is said, and nothing
+is printed. An access file (--access) has to have the files that it names beside
+it, and names them without a folder.
+
+Agents reach the hub under the names given with --host. A hub in a cluster listens
+for everybody, so it asks people who they are: "navarch token access" makes a
+token, and --access names who may sign in at an identity provider.`,
 		Example: `  # a hub in a cluster, for a public repository
   navarch install hub --repo https://git.example.com/fleet.git --host hub.example.com --identity ./identity | kubectl apply --server-side -f -
 
   # a private repository that tells the hub about every push
   navarch install hub --repo https://git.example.com/fleet.git --git-username deploy --git-password-file ./token \
       --webhook-secret-file ./webhook-secret --host hub.example.com --identity ./identity > hub.yaml
+
+  # a repository over SSH, of which only what a listed key has signed is deployed
+  navarch install hub --repo git@git.example.com:team/fleet.git --git-ssh-key-file ./deploy-key --git-known-hosts-file ./known_hosts \
+      --verify commits --verify-keys ./verify-keys --host hub.example.com --identity ./identity > hub.yaml
+
+  # people who sign in at an identity provider
+  navarch install hub --repo https://git.example.com/fleet.git --access ./access.yaml --host hub.example.com --identity ./identity > hub.yaml
 
   # a hub on a machine without Kubernetes
   navarch install hub --systemd --repo https://git.example.com/fleet.git --branch live --host hub.example.com > navarch-hub.service`,
@@ -52,15 +68,13 @@ Agents reach the hub under the names given with --host.`,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return o.run(cmd) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&o.repo, "repo", "", "URL of the fleet repository, without a password in it (required)")
+	flags.StringVar(&o.repo, "repo", "", "URL of the fleet repository, https or ssh, without a password in it (required)")
 	flags.StringVar(&o.branch, "branch", "main", "branch to deploy")
-	flags.StringVar(&o.username, "git-username", "", "user name for the Git server")
-	flags.StringVar(&o.passwordFile, "git-password-file", "", "file with the password or token for the Git server")
-	flags.StringVar(&o.webhookFile, "webhook-secret-file", "", "file with the secret of push webhooks; none: the hub polls")
+	o.flags(flags)
 	flags.StringArrayVar(&o.hosts, "host", nil, "name or address under which agents reach the hub; may be repeated (required)")
 	flags.BoolVar(&o.webSocket, "websocket", false, "have agents reach NATS over WebSocket on port 443 too, for sites that allow nothing else")
 	flags.StringVar(&o.natsURL, "nats-url", "", "use NATS servers of your own, tls://HOST:PORT with commas between, in place of the hub's")
-	flags.StringVar(&o.natsCA, "nats-ca", "", "file with the certificate authority of the servers at --nats-url; default the system's")
+	flags.StringSliceVar(&o.agentURLs, "agent-urls", nil, "comma-separated URLs, tls:// or wss://, under which agents reach NATS, for install manifests; default those of --host")
 	flags.StringVar(&o.identity, "identity", "", "identity folder of the hub, made when it is empty (required without --systemd)")
 	flags.StringVar(&o.image, "image", manifests.HubImage(builtVersion()), "image of the hub")
 	flags.StringVar(&o.agentImage, "agent-image", "", "image of the agents in what /install/ answers; default that of the hub's version")
@@ -69,19 +83,13 @@ Agents reach the hub under the names given with --host.`,
 	return cmd
 }
 
-func (o installHub) run(cmd *cobra.Command) error {
+func (o *installHub) run(cmd *cobra.Command) error {
 	config, err := o.config(cmd)
 	if err != nil {
 		return err
 	}
 	if o.systemd {
 		return o.printUnit(cmd, config)
-	}
-	if config.GitPassword, err = readSecret("git-password-file", o.passwordFile); err != nil {
-		return err
-	}
-	if config.WebhookSecret, err = readSecret("webhook-secret-file", o.webhookFile); err != nil {
-		return err
 	}
 	if config.Identity, err = o.makeIdentity(cmd); err != nil {
 		return err
@@ -91,12 +99,27 @@ func (o installHub) run(cmd *cobra.Command) error {
 		return err
 	}
 	tellOfTag(cmd, o.image)
-	_, err = cmd.OutOrStdout().Write(manifest)
-	return err
+	if _, err := cmd.OutOrStdout().Write(manifest); err != nil {
+		return err
+	}
+	o.tellOfSignIn(cmd)
+	return nil
+}
+
+// tellOfSignIn says how people come to the dashboard, which opens for nobody by itself.
+func (o installHub) tellOfSignIn(cmd *cobra.Command) {
+	where, forward := "http://127.0.0.1:8080", "port-forward service/navarch-hub 8080:8080"
+	if u := o.dashboard; u != nil && !onThisMachine(u.Hostname()) {
+		where, forward = u.String(), "get service navarch-hub    # where "+u.String()+" has to lead, port 8080"
+	}
+	cmd.PrintErrf(`When the hub runs, its dashboard asks who you are:
+  kubectl --namespace %s %s
+  navarch token access --name YOU --identity %s    # paste what it prints at %s
+`, o.namespace, forward, o.identity, where)
 }
 
 // config checks the flags.
-func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
+func (o *installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
 	switch {
 	case o.repo == "":
 		return manifests.HubConfig{}, needFlag(cmd, "repo", "https://git.example.com/fleet.git")
@@ -112,14 +135,14 @@ func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
 		return manifests.HubConfig{}, err
 	}
 	config := manifests.HubConfig{
-		Repo: o.repo, Branch: o.branch, GitUsername: o.username,
-		Hosts: o.hosts, Image: o.image, AgentImage: o.agentImage, Namespace: o.namespace, WebSocket: o.webSocket, NATSURL: o.natsURL,
+		Repo: o.repo, Branch: o.branch,
+		Hosts: o.hosts, Image: o.image, AgentImage: o.agentImage, Namespace: o.namespace, WebSocket: o.webSocket, NATSURL: o.natsURL, AgentURLs: o.agentURLs,
 	}
-	if o.natsCA != "" {
-		var err error
-		if config.NATSCA, err = os.ReadFile(o.natsCA); err != nil {
-			return manifests.HubConfig{}, fmt.Errorf("--nats-ca: %w", err)
-		}
+	if err := o.checkURLs(cmd); err != nil {
+		return manifests.HubConfig{}, err
+	}
+	if err := o.read(&config); err != nil {
+		return manifests.HubConfig{}, err
 	}
 	if _, err := manifests.Unit(config); err != nil {
 		return manifests.HubConfig{}, usageError{cmd.CommandPath(), err}
@@ -127,13 +150,27 @@ func (o installHub) config(cmd *cobra.Command) (manifests.HubConfig, error) {
 	return config, nil
 }
 
-// checkRepo refuses what a hub would refuse once it is installed.
-func checkRepo(repo string) error {
-	u, err := url.Parse(repo)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-		return errors.New("--repo is no URL of http or https: hubs fetch with these, as in --repo https://git.example.com/fleet.git")
+// checkURLs refuses URLs of NATS that only agents would find to be none.
+func (o installHub) checkURLs(cmd *cobra.Command) error {
+	all := o.agentURLs
+	if o.natsURL != "" {
+		all = append(strings.Split(o.natsURL, ","), all...)
 	}
-	if u.User != nil {
+	for _, text := range all {
+		if err := checkHubURL(cmd, text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkRepo refuses what a hub would refuse once it is installed, and a password that
+// would be in its arguments.
+func checkRepo(text string) error {
+	if err := repo.CheckURL(text); err != nil {
+		return fmt.Errorf("--repo: %w", err)
+	}
+	if u, err := url.Parse(text); err == nil && u.User != nil && u.Scheme != "ssh" {
 		return errors.New("--repo has a credential in it, which everybody could read in the list of processes: use --git-username and --git-password-file")
 	}
 	return nil
@@ -141,7 +178,7 @@ func checkRepo(repo string) error {
 
 // printUnit prints the unit. What would be lost in it is refused.
 func (o installHub) printUnit(cmd *cobra.Command, config manifests.HubConfig) error {
-	for _, flag := range []string{"identity", "git-password-file", "webhook-secret-file", "image", "namespace"} {
+	for _, flag := range []string{"identity", "image", "namespace"} {
 		if cmd.Flags().Changed(flag) {
 			return usageError{cmd.CommandPath(), fmt.Errorf("--%s has no meaning with --systemd: the unit says where the hub's machine keeps it", flag)}
 		}

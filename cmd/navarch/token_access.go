@@ -33,8 +33,9 @@ func newTokenAccess() *cobra.Command {
 		Short: "Make a token that a person or a program signs in with",
 		Long: `Make an access token: who has it may use the dashboard and the API of the hub.
 
-It is signed with the hub's identity; the hub stores nothing of it and need not be
-told. The dashboard takes it in its form, programs send it as a bearer token, and
+It is signed with the hub's identity; the hub stores nothing of it and is not told,
+so its audit log says what is done with the token and not that it was made. The
+dashboard takes it in its form, programs send it as a bearer token, and
 "navarch status", "release", "explain" and "plan" read it from the file that
 --token-file names, or from NAVARCH_TOKEN. Keep it as you keep a password. Its id,
 which is said when it is made, takes it back before it expires: write it under

@@ -24,7 +24,7 @@ func TestAccessTokens(t *testing.T) {
 	board := view.NewBoard()
 	tellStory(board)
 	release := func(context.Context, string) error { return nil }
-	url := serveHub(t, dashboard.Config{Board: board, Release: release}, gate.Config{Key: identity.PublicKey()})
+	url := serveHub(t, dashboard.Config{Board: board, Release: release}, gate.Config{Keys: identity.TokenKeys})
 	token := func(args ...string) (text, file string) {
 		t.Helper()
 		text, _, code := navarch(t, append([]string{"token", "access", "--name", "ada", "--identity", dir}, args...)...)

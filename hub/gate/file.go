@@ -1,11 +1,13 @@
 package gate
 
 import (
-	"errors"
+	"bytes"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"net/url"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -35,33 +37,36 @@ type Settings struct {
 	RevokedTokens []string // ids of access tokens that are no longer good
 }
 
-// OIDC is an identity provider, and the hub as its client.
+// OIDC is an identity provider, and the hub as its client. Paths of files that are
+// relative begin in the folder of the access file.
 type OIDC struct {
-	Issuer       string
-	ClientID     string
-	SecretFile   string   // empty: a public client
-	Scopes       []string // default openid, profile, email
-	UserClaim    string   // default email, which must be verified
-	GroupsClaim  string   // default groups
-	CAFile       string   // of the provider's certificate; empty: the system's
-	Name         string   // for the button; default the issuer's host
-	clientSecret string
-	ca           []byte
+	Issuer      string
+	ClientID    string
+	Scopes      []string // default openid, profile, email
+	UserClaim   string   // default email, which must be verified
+	GroupsClaim string   // default groups
+	Name        string   // for the button; default the issuer's host
+	secret      namedFile
+	ca          namedFile // of the provider's certificate; none: the system's
+}
+
+// namedFile is one that an access file names. Without a path there is none.
+type namedFile struct {
+	path, field string
+	line        int
+	content     []byte
+}
+
+// files are those that the settings name.
+func (o *OIDC) files() []*namedFile {
+	return slices.DeleteFunc([]*namedFile{&o.secret, &o.ca}, func(f *namedFile) bool { return f.path == "" })
 }
 
 // ReadFile reads an access file. Its errors are [fleet.Problems], with every mistake.
 func ReadFile(name string) (Settings, error) {
-	file, err := os.Open(name)
+	content, err := readContent(name)
 	if err != nil {
-		return Settings{}, fmt.Errorf("read the access file: %w", err)
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return Settings{}, fmt.Errorf("read the access file: %w", err)
-	}
-	if len(content) > maxFile {
-		return Settings{}, fmt.Errorf("read the access file: %q has more than %d bytes", name, maxFile)
+		return Settings{}, err
 	}
 	s, problems := parse(name, content)
 	if s.OIDC != nil && problems.Err() == nil {
@@ -70,28 +75,44 @@ func ReadFile(name string) (Settings, error) {
 	return s, problems.Err()
 }
 
+func readContent(name string) ([]byte, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("read the access file: %w", err)
+	}
+	defer file.Close()
+	content, err := io.ReadAll(io.LimitReader(file, maxFile+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the access file: %w", err)
+	}
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("read the access file: %q has more than %d bytes", name, maxFile)
+	}
+	return content, nil
+}
+
 // readFiles reads what the settings name.
 func (o *OIDC) readFiles(name string) fleet.Problems {
 	var problems fleet.Problems
-	for _, f := range []struct {
-		field, file string
-		to          func([]byte)
-	}{
-		{"oidc.clientSecretFile", o.SecretFile, func(b []byte) { o.clientSecret = strings.TrimSpace(string(b)) }},
-		{"oidc.caFile", o.CAFile, func(b []byte) { o.ca = b }},
-	} {
-		if f.file == "" {
-			continue
+	refuse := func(f *namedFile, err error, hint string) {
+		problems = append(problems, fleet.Problem{File: name, Line: f.line, Field: f.field, Message: err.Error(), Hint: hint})
+	}
+	for _, f := range o.files() {
+		path := f.path
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(filepath.Dir(name), path)
 		}
-		content, err := os.ReadFile(f.file)
-		if err == nil && len(strings.TrimSpace(string(content))) == 0 {
-			err = errors.New("the file is empty")
+		var err error
+		f.content, err = os.ReadFile(path)
+		if err == nil && len(bytes.TrimSpace(f.content)) == 0 {
+			err = fmt.Errorf("the file %q is empty", path)
 		}
 		if err != nil {
-			problems = append(problems, fleet.Problem{File: name, Field: f.field, Message: err.Error(), Hint: "name a file that the hub's user may read"})
-			continue
+			refuse(f, err, "name a file that the hub's user may read; a relative path begins in the folder of the access file")
 		}
-		f.to(content)
+	}
+	if o.ca.content != nil && !x509.NewCertPool().AppendCertsFromPEM(o.ca.content) && problems.Err() == nil {
+		refuse(&o.ca, fmt.Errorf("the file %q has no certificate in PEM", o.ca.path), "name the certificate of who signed that of the provider")
 	}
 	return problems
 }
@@ -149,9 +170,12 @@ func (d *document) session(n *yaml.Node, at string) time.Duration {
 func (d *document) oidc(n *yaml.Node, at string) *OIDC {
 	o := &OIDC{Scopes: []string{"openid", "profile", "email"}, UserClaim: "email", GroupsClaim: "groups"}
 	set := func(to *string) field { return func(n *yaml.Node, at string) { *to = d.text(n, at) } }
+	file := func(to *namedFile) field {
+		return func(n *yaml.Node, at string) { *to = namedFile{path: d.text(n, at), field: at, line: n.Line} }
+	}
 	d.mapping(n, at, fields{
-		"issuer": set(&o.Issuer), "clientID": set(&o.ClientID), "clientSecretFile": set(&o.SecretFile),
-		"userClaim": set(&o.UserClaim), "groupsClaim": set(&o.GroupsClaim), "caFile": set(&o.CAFile), "name": set(&o.Name),
+		"issuer": set(&o.Issuer), "clientID": set(&o.ClientID), "clientSecretFile": file(&o.secret),
+		"userClaim": set(&o.UserClaim), "groupsClaim": set(&o.GroupsClaim), "caFile": file(&o.ca), "name": set(&o.Name),
 		"scopes": func(n *yaml.Node, at string) { o.Scopes = d.texts(n, at) },
 	})
 	issuer, err := url.Parse(o.Issuer)

@@ -54,7 +54,7 @@ func TestReadFile(t *testing.T) {
 	}
 	head := "url: https://hub.example.com\noidc:\n  issuer: https://login.example.com\n  clientID: navarch\n  clientSecretFile: "
 	s, err := ReadFile(write("good.yaml", head+write("secret", "hush\n")))
-	if err != nil || s.OIDC.clientSecret != "hush" || s.URL.Host != "hub.example.com" || s.OIDC.Name != "login.example.com" {
+	if err != nil || string(s.OIDC.secret.content) != "hush\n" || s.URL.Host != "hub.example.com" || s.OIDC.Name != "login.example.com" {
 		t.Errorf("%+v %v", s, err)
 	}
 	for name, file := range map[string]string{

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -17,13 +16,15 @@ import (
 	"github.com/navarch/navarch/hub/access"
 )
 
-// Config is what a gate needs to know. Key, Journal, Log and Refuse have no default.
+// Config is what a gate needs to know. Keys, Journal, Log and Refuse have no default.
 type Config struct {
 	Settings Settings
 	// Open lets in whoever is on the hub's machine, as an operator. It is for a hub
 	// that listens there only and has no access file.
-	Open    bool
-	Key     ed25519.PublicKey // that access tokens are signed with
+	Open bool
+	// Keys returns those that an access token which is shown now may be signed with. It
+	// is asked each time, because keys are exchanged while the hub runs.
+	Keys    func(now time.Time) []ed25519.PublicKey
 	Journal *Journal
 	// Refuse tells a person at a browser why there is no page.
 	Refuse func(w http.ResponseWriter, r *http.Request, status int, title, message string)
@@ -163,9 +164,12 @@ func (g *Gate) identifyBrowser(r *http.Request) (access.Caller, end) {
 	}
 	if name := g.read(r, sessionCookie); name != "" {
 		if s := g.sessions.find(name, g.config.Now()); s != nil {
-			caller := s.caller
-			caller.From, caller.Via = from, via
-			return caller, end{time: s.until, ended: s.ended}
+			if g.trusts(s.key) {
+				caller := s.caller
+				caller.From, caller.Via = from, via
+				return caller, end{time: s.until, ended: s.ended}
+			}
+			g.sessions.finish(name)
 		}
 	}
 	if g.config.Open && local(r) {
@@ -182,7 +186,8 @@ func cutBearer(header string) (string, bool) {
 // bearer finds out who shows a token, of this hub or of the identity provider.
 func (g *Gate) bearer(ctx context.Context, text string, now time.Time) (access.Person, access.Rights, time.Time, error) {
 	if access.IsToken(text) || g.provider == nil {
-		return g.openToken(text, now)
+		h, err := g.openToken(text, now)
+		return h.Person, h.rights, h.until, err
 	}
 	if g.failures.TokensAt(now) < 1 {
 		return access.Person{}, access.Rights{}, time.Time{}, errBusy
@@ -194,18 +199,6 @@ func (g *Gate) bearer(ctx context.Context, text string, now time.Time) (access.P
 		return access.Person{}, access.Rights{}, time.Time{}, errors.New("the token is not one of the identity provider for this hub, or has expired")
 	}
 	return person, access.Decide(person, g.settings.Grants), until, nil
-}
-
-func (g *Gate) openToken(text string, now time.Time) (access.Person, access.Rights, time.Time, error) {
-	token, err := access.OpenToken(text, g.config.Key, now)
-	if err == nil && slices.Contains(g.settings.RevokedTokens, token.ID) {
-		err = access.ErrToken
-	}
-	if err != nil {
-		return access.Person{}, access.Rights{}, time.Time{}, err
-	}
-	person, rights, err := token.Caller()
-	return person, rights, token.Expires, err
 }
 
 // ask answers who did not say who he is.

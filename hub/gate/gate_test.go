@@ -30,6 +30,7 @@ type bed struct {
 	journal *Journal
 	url     string
 	key     ed25519.PrivateKey
+	good    []ed25519.PublicKey
 	now     time.Time
 }
 
@@ -41,7 +42,7 @@ func newBed(t *testing.T, settings Settings, open bool) *bed {
 		t.Fatal(err)
 	}
 	journal, _ := newJournal(t)
-	b := &bed{t: t, journal: journal, key: private, now: time.Now()}
+	b := &bed{t: t, journal: journal, key: private, good: []ed25519.PublicKey{public}, now: time.Now()}
 	server := httptest.NewUnstartedServer(nil)
 	b.url = "http://" + server.Listener.Addr().String()
 	if settings.OIDC != nil {
@@ -51,7 +52,7 @@ func newBed(t *testing.T, settings Settings, open bool) *bed {
 		}
 	}
 	b.gate, err = New(Config{
-		Settings: settings, Open: open, Key: public, Journal: journal, Log: discard, Now: func() time.Time { return b.now },
+		Settings: settings, Open: open, Keys: func(time.Time) []ed25519.PublicKey { return b.good }, Journal: journal, Log: discard, Now: func() time.Time { return b.now },
 		Refuse: func(w http.ResponseWriter, _ *http.Request, status int, title, message string) {
 			http.Error(w, title+": "+message, status)
 		},
@@ -256,17 +257,52 @@ func TestSessions(t *testing.T) {
 	b.want("after it", person, "GET", "/viewers", nil, http.StatusOK, "sign in:")
 }
 
+// TestKeysAreExchanged: what counts is the keys of the moment. A key that is no longer
+// good takes with it whoever signed in by it, and what such a one follows live.
+func TestKeysAreExchanged(t *testing.T) {
+	b := newBed(t, Settings{RevokedTokens: []string{"gone"}}, false)
+	old := b.token(nil)
+	taken := b.token(func(t *access.Token) { t.ID = "gone" })
+	person := b.browser()
+	b.want("in", person, "POST", "/sign-in", url.Values{"token": {old}}, http.StatusOK, "ada")
+
+	public, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.key, b.good = private, []ed25519.PublicKey{public, b.good[0]}
+	b.want("by the key of before", http.DefaultClient, "GET", "/admins", nil, http.StatusOK, "ada", "Authorization", "Bearer "+old)
+	b.want("by the key of before, taken back", http.DefaultClient, "GET", "/admins", nil, http.StatusUnauthorized, "not one of this hub", "Authorization", "Bearer "+taken)
+	b.want("by the key of now", http.DefaultClient, "GET", "/admins", nil, http.StatusOK, "ada", "Authorization", "Bearer "+b.token(nil))
+	b.want("still in", person, "GET", "/admins", nil, http.StatusOK, "ada")
+	another := b.browser()
+	b.want("in by the key of now", another, "POST", "/sign-in", url.Values{"token": {b.token(nil)}}, http.StatusOK, "ada")
+	response, err := person.Get(b.url + "/follow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+
+	b.good = b.good[:1]
+	b.want("by a key that is retired", http.DefaultClient, "GET", "/admins", nil, http.StatusUnauthorized, "not one of this hub", "Authorization", "Bearer "+old)
+	b.want("out", person, "GET", "/admins", nil, http.StatusOK, "sign in: to=%2Fadmins")
+	b.want("still in by the key of now", another, "GET", "/admins", nil, http.StatusOK, "ada")
+	if _, err := io.ReadAll(response.Body); err != nil {
+		t.Errorf("what follows live: %v", err)
+	}
+}
+
 // TestSessionsAreBounded: the oldest makes room.
 func TestSessionsAreBounded(t *testing.T) {
 	s := newSessions()
-	first := s.begin(access.Caller{}, noon, noon.Add(time.Minute))
+	first := s.begin(holder{until: noon.Add(time.Minute)}, noon)
 	for range mostSessions {
-		s.begin(access.Caller{}, noon, noon.Add(time.Hour))
+		s.begin(holder{until: noon.Add(time.Hour)}, noon)
 	}
 	if s.find(first, noon) != nil || len(s.all) != mostSessions {
 		t.Errorf("%d sessions", len(s.all))
 	}
-	s.begin(access.Caller{}, noon.Add(2*time.Hour), noon.Add(3*time.Hour))
+	s.begin(holder{until: noon.Add(3 * time.Hour)}, noon.Add(2*time.Hour))
 	if len(s.all) != 1 {
 		t.Errorf("%d sessions are left of those that have ended", len(s.all))
 	}

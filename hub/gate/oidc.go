@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -55,10 +56,10 @@ type issuer struct {
 
 func newIssuer(settings OIDC, redirect string) (*issuer, error) {
 	p := &issuer{settings: settings, redirect: redirect, client: &http.Client{Timeout: providerTime}}
-	if settings.ca != nil {
+	if settings.ca.content != nil {
 		pool := x509.NewCertPool()
-		if !pool.AppendCertsFromPEM(settings.ca) {
-			return nil, fmt.Errorf("oidc.caFile %q has no certificate in PEM", settings.CAFile)
+		if !pool.AppendCertsFromPEM(settings.ca.content) {
+			return nil, fmt.Errorf("%s %q has no certificate in PEM", settings.ca.field, settings.ca.path)
 		}
 		transport := http.DefaultTransport.(*http.Transport).Clone() //nolint:forcetypeassert // documented
 		transport.TLSClientConfig = &tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12}
@@ -94,7 +95,7 @@ func (p *issuer) discover(ctx context.Context) (*oidc.Provider, context.Context,
 
 func (p *issuer) oauth(known *oidc.Provider) *oauth2.Config {
 	return &oauth2.Config{
-		ClientID: p.settings.ClientID, ClientSecret: p.settings.clientSecret, Endpoint: known.Endpoint(),
+		ClientID: p.settings.ClientID, ClientSecret: strings.TrimSpace(string(p.settings.secret.content)), Endpoint: known.Endpoint(),
 		RedirectURL: p.redirect, Scopes: p.settings.Scopes,
 	}
 }

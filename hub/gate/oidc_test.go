@@ -21,7 +21,7 @@ import (
 // newProviderBed is a bed whose people are known to a provider.
 func newProviderBed(t *testing.T) (*bed, *provider.Provider) {
 	t.Helper()
-	settings := OIDC{ClientID: "navarch", Scopes: []string{"openid", "profile", "email"}, UserClaim: "email", GroupsClaim: "groups", clientSecret: "hush"}
+	settings := OIDC{ClientID: "navarch", Scopes: []string{"openid", "profile", "email"}, UserClaim: "email", GroupsClaim: "groups", secret: namedFile{content: []byte("hush\n")}}
 	b := newBed(t, Settings{
 		OIDC: &settings,
 		Grants: []access.Grant{

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"context"
+	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"net/http"
@@ -25,17 +26,17 @@ type sessions struct {
 type session struct {
 	caller access.Caller
 	until  time.Time
-	ended  context.Context // done when the person has signed out
+	key    ed25519.PublicKey // of the access token that it began with; nil: there was none
+	ended  context.Context   // done when the person has signed out
 	end    context.CancelFunc
 }
 
 func newSessions() *sessions { return &sessions{all: map[[sha256.Size]byte]*session{}} }
 
-// begin signs somebody in until a time, and returns the name of the session.
-func (s *sessions) begin(c access.Caller, now, until time.Time) string {
+// begin signs somebody in, and returns the name of the session.
+func (s *sessions) begin(h holder, now time.Time) string {
 	name := rand.Text() + rand.Text() // 256 bits and a little
-	c.Session = true
-	begun := &session{caller: c, until: until}
+	begun := &session{caller: access.Caller{Person: h.Person, Rights: h.rights, Session: true}, until: h.until, key: h.key}
 	begun.ended, begun.end = context.WithCancel(context.Background())
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/navarch/navarch/hub/access"
 )
@@ -55,27 +54,27 @@ func (g *Gate) signIn(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 	now := g.config.Now()
 	to := r.PostFormValue("to")
-	person, rights, until, err := g.openToken(strings.TrimSpace(r.PostFormValue("token")), now)
+	h, err := g.openToken(strings.TrimSpace(r.PostFormValue("token")), now)
 	if err != nil {
 		g.record(r, access.Person{By: access.ByToken}, access.SignIn, err)
 		http.Redirect(w, r, signInPage(to, WhyToken), http.StatusSeeOther)
 		return
 	}
-	g.enter(w, r, person, rights, until, to)
+	g.enter(w, r, h, to)
 }
 
 // enter begins a session of who was found to be somebody with a role.
-func (g *Gate) enter(w http.ResponseWriter, r *http.Request, p access.Person, rights access.Rights, until time.Time, to string) {
+func (g *Gate) enter(w http.ResponseWriter, r *http.Request, h holder, to string) {
 	now := g.config.Now()
-	if most := now.Add(g.settings.Session); until.IsZero() || until.After(most) {
-		until = most
+	if most := now.Add(g.settings.Session); h.until.IsZero() || h.until.After(most) {
+		h.until = most
 	}
 	if before := g.read(r, sessionCookie); before != "" {
 		g.sessions.finish(before)
 	}
-	name := g.sessions.begin(access.Caller{Person: p, Rights: rights}, now, until)
-	http.SetCookie(w, g.cookie(r, sessionCookie, name, until.Sub(now)))
-	g.record(r, p, access.SignIn, nil)
+	name := g.sessions.begin(h, now)
+	http.SetCookie(w, g.cookie(r, sessionCookie, name, h.until.Sub(now)))
+	g.record(r, h.Person, access.SignIn, nil)
 	http.Redirect(w, r, within(to), http.StatusSeeOther)
 }
 
@@ -131,7 +130,7 @@ func (g *Gate) callback(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, signInPage(p.To, WhyRole), http.StatusSeeOther)
 		return
 	}
-	g.enter(w, r, person, rights, time.Time{}, p.To)
+	g.enter(w, r, holder{Person: person, rights: rights}, p.To)
 }
 
 func (g *Gate) record(r *http.Request, p access.Person, action access.Action, err error) {

@@ -83,24 +83,13 @@ type Repo struct {
 // Open prepares the watch of a repository. It reads only the folder of the store;
 // the first Fetch goes to the server.
 func Open(c Config) (*Repo, error) {
-	if c.Branch == "" {
-		c.Branch = "main"
-	}
-	if c.Poll == 0 {
-		c.Poll = DefaultPoll
-	}
+	c = c.withDefaults()
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
-	if err := c.Verify.check(); err != nil {
-		return nil, err
-	}
-	remote, err := newRemote(c)
+	remote, err := c.prepare()
 	if err != nil {
 		return nil, err
-	}
-	if c.Poll < 0 {
-		return nil, fmt.Errorf("poll interval %s is negative: say how often to look, as in 1m", c.Poll)
 	}
 	if c.Dir == "" {
 		return nil, errors.New("no folder given for the copy of the repository")
