@@ -37,13 +37,13 @@ func TestHostileLine(t *testing.T) {
 	}{
 		"another's certificate": {func(c net.Conn) { write(c, secure); handshake(c, theirs) }, "unknown authority"},
 		"an old TLS":            {func(c net.Conn) { write(c, secure); handshake(c, old) }, "protocol version"},
-		"no TLS":                {func(c net.Conn) { write(c, info); swallow(c) }, "secure connection not available"},
+		"no TLS":                {func(c net.Conn) { write(c, info); swallow(c) }, "begin with TLS"},
 		"silence":               {swallow, "timeout"},
 		"silence after INFO":    {func(c net.Conn) { write(c, secure); swallow(c) }, "timeout"},
 		"a byte now and then":   {drip, "timeout"},
-		"a line without end":    {func(c net.Conn) { write(c, "INFO "+strings.Repeat("x", 8<<20)); swallow(c) }, "timeout"},
-		"another protocol":      {func(c net.Conn) { write(c, "HTTP/1.1 200 OK\r\n\r\n"); swallow(c) }, "INFO"},
-		"garbage":               {func(c net.Conn) { write(c, "\x00\xff\r\n\r\n"); swallow(c) }, "INFO"},
+		"a line without end":    {func(c net.Conn) { write(c, "INFO "+strings.Repeat("x", 8<<20)); swallow(c) }, "it is longer than"},
+		"another protocol":      {func(c net.Conn) { write(c, "HTTP/1.1 200 OK\r\n\r\n"); swallow(c) }, "is no NATS server"},
+		"garbage":               {func(c net.Conn) { write(c, "\x00\xff\r\n\r\n"); swallow(c) }, "is no NATS server"},
 		"a hang-up":             {func(net.Conn) {}, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
