@@ -41,9 +41,9 @@ func TestHostileLine(t *testing.T) {
 		"silence":               {swallow, "timeout"},
 		"silence after INFO":    {func(c net.Conn) { write(c, secure); swallow(c) }, "begin with TLS"},
 		"a byte now and then":   {drip, "timeout"},
-		"a line without end":    {func(c net.Conn) { write(c, "INFO "+strings.Repeat("x", 8<<20)); swallow(c) }, "longer than"},
-		"another protocol":      {func(c net.Conn) { write(c, "HTTP/1.1 200 OK\r\n\r\n"); swallow(c) }, "no NATS server"},
-		"garbage":               {func(c net.Conn) { write(c, "\x00\xff\r\n\r\n"); swallow(c) }, "no NATS server"},
+		"a line without end":    {func(c net.Conn) { write(c, "INFO "+strings.Repeat("x", 8<<20)); swallow(c) }, "it is longer than"},
+		"another protocol":      {func(c net.Conn) { write(c, "HTTP/1.1 200 OK\r\n\r\n"); swallow(c) }, "is no NATS server"},
+		"garbage":               {func(c net.Conn) { write(c, "\x00\xff\r\n\r\n"); swallow(c) }, "is no NATS server"},
 		"a hang-up":             {func(net.Conn) {}, "EOF"},
 	} {
 		t.Run(name, func(t *testing.T) {
