@@ -61,9 +61,10 @@ func TestInstalledHubRuns(t *testing.T) {
 	if err := hub.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- hub.Wait(); close(ended) }()
-	t.Cleanup(func() { _ = <-ended }) // the test's context has ended, and with it the hub
+	var exit error // to be read after ended
+	ended := make(chan struct{})
+	go func() { exit = hub.Wait(); close(ended) }()
+	t.Cleanup(func() { <-ended }) // the test's context has ended, and with it the hub
 	token, stderr, code := navarch(t, "token", "access", "--name", "ada", "--identity", "identity")
 	if code != exitOK {
 		t.Fatal(stderr)
@@ -75,8 +76,8 @@ func TestInstalledHubRuns(t *testing.T) {
 		select {
 		case <-tick.C:
 			said, stderr, _ = navarch(t, "status", "--hub", "http://"+address, "--token-file", "token")
-		case err := <-ended:
-			t.Fatalf("the hub has ended: %v\n%s", err, log.String())
+		case <-ended:
+			t.Fatalf("the hub has ended: %v\n%s", exit, log.String())
 		case <-deadline:
 			t.Fatalf("the hub does not say what it deploys: %s%s", said, stderr)
 		}
