@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/navarch/navarch/fleet"
@@ -101,6 +102,7 @@ type Listener struct {
 // Reports returns nil when ctx ends, and not before. [Conn.EnsureStreams] comes
 // first.
 func (c *Conn) Reports(ctx context.Context, l Listener) error {
+	begun := l.Begun
 	for attempt := 1; ctx.Err() == nil; attempt++ {
 		_, next := c.Connects()
 		var again <-chan time.Time
@@ -108,6 +110,10 @@ func (c *Conn) Reports(ctx context.Context, l Listener) error {
 			current, err := c.listen(ctx, next, l)
 			if current {
 				attempt = 1
+			}
+			l.Begun = begun
+			if errors.Is(err, errReread) { // nothing is the matter with the server
+				l.Begun, err = nil, nil
 			}
 			if err != nil && ctx.Err() == nil {
 				c.log.Warn("reading reports was interrupted: beginning again", "err", err)
@@ -161,33 +167,64 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 		}
 		messages.Stop()
 	}()
+	return c.pass(messages, consumer.CachedInfo().NumPending, l)
+}
+
+// pass passes on what comes until there is no more to come, which is no error, or
+// something fails. Of what is kept, so many messages are pending. It returns
+// [errReread] when something may have been left out.
+func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listener) (current bool, err error) {
 	kept := ledger{} // all that is kept comes first
-	pending := consumer.CachedInfo().NumPending
-	for came := uint64(0); ; came++ {
+	var last jetstream.SequencePair
+	var behind time.Time
+	for {
 		if !current && pending == 0 {
 			current = true
 			if l.Current != nil {
 				l.Current()
 			}
 		}
-		message, err := messages.Next()
-		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+		message, err := messages.Next(jetstream.NextMaxWait(quiet))
+		switch {
+		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
 			return current, nil
-		}
-		if err != nil {
+		case errors.Is(err, nats.ErrTimeout) && !behind.IsZero():
+			return current, errReread
+		case errors.Is(err, nats.ErrTimeout):
+			continue
+		case err != nil:
 			return current, fmt.Errorf("read reports: %w", err)
 		}
 		meta, err := message.Metadata()
 		if err != nil {
 			return current, fmt.Errorf("read reports: %w", err)
 		}
-		if meta.Sequence.Consumer != came+1 {
-			return current, fmt.Errorf("read reports: message %d came after %d", meta.Sequence.Consumer, came)
+		if meta.Sequence.Consumer != last.Consumer+1 {
+			return current, fmt.Errorf("read reports: message %d came after %d", meta.Sequence.Consumer, last.Consumer)
 		}
 		l.tell(kept, message.Subject(), message.Data(), meta.Timestamp)
-		pending = meta.NumPending
+		switch missed := current && last.Stream > 0 && meta.Sequence.Stream != last.Stream+1; {
+		case missed && behind.IsZero():
+			behind = time.Now()
+		case !behind.IsZero() && time.Since(behind) > reread:
+			return current, errReread
+		}
+		pending, last = meta.NumPending, meta.Sequence
 	}
 }
+
+// A server that many messages come to, each in the place of the one before it, leaves
+// out others that stand between them: seen with nats-server 2.15.2, of a stream that
+// keeps one message of each subject. It is no matter that those are missing which were
+// replaced. But whoever was behind reads everything that is kept once more, as soon as
+// nothing comes for a while, and after a minute at the latest.
+const (
+	quiet  = 10 * time.Second
+	reread = time.Minute
+)
+
+// errReread is that something may have been left out.
+var errReread = errors.New("everything that is kept is read once more")
 
 // tell passes on one message, if it is what its subject says.
 func (l Listener) tell(kept ledger, subject string, body []byte, received time.Time) {
