@@ -17,6 +17,7 @@ import (
 type heard struct {
 	removed map[fleet.ClusterName]map[fleet.AppName]bool // every object of a tombstoned app is gone
 	orphans orphans                                      // kept by an agent, named by no index
+	lines   *quota                                       // of the log, about agents that say they know of a future
 }
 
 // orphans are apps of clusters.
@@ -91,9 +92,9 @@ func (d *deployer) send(ctx context.Context, s signal) {
 // hear takes in a signal and those that wait behind it. However many there are,
 // they make the hub publish once.
 func (d *deployer) hear(ctx context.Context, s signal) {
-	again := d.take(s)
+	again := d.take(ctx, s)
 	for range len(d.signals) {
-		again = d.take(<-d.signals) || again
+		again = d.take(ctx, <-d.signals) || again
 	}
 	if again {
 		d.republish(ctx)
@@ -101,7 +102,7 @@ func (d *deployer) hear(ctx context.Context, s signal) {
 }
 
 // take takes in one signal and tells whether something is to be published.
-func (d *deployer) take(s signal) bool {
+func (d *deployer) take(ctx context.Context, s signal) bool {
 	a := &d.announcer
 	if s.heartbeat != nil {
 		d.observed.heartbeat(*s.heartbeat, s.received)
@@ -136,8 +137,11 @@ func (d *deployer) take(s signal) bool {
 	case !a.behind(*s.heartbeat):
 		return false
 	}
-	d.log.Warn("an agent has accepted an announcement that this hub does not remember: its data was lost; a new epoch begins",
-		"cluster", s.cluster, "epoch", s.heartbeat.Epoch, "sequence", s.heartbeat.Sequence)
+	if d.heard.lines == nil {
+		d.heard.lines = newQuota(d.log)
+	}
+	d.heard.lines.warn(ctx, s.cluster, "an agent has accepted an announcement that this hub does not remember: its data was lost; a new epoch begins",
+		"epoch", s.heartbeat.Epoch, "sequence", s.heartbeat.Sequence)
 	a.rise(s.cluster, s.heartbeat.Epoch)
 	return true
 }

@@ -102,7 +102,7 @@ func newSeed() ([]byte, error) {
 // readKey reads the content of the Secret. What is in there of no use, but for the seed,
 // is left out: it is made again.
 func readKey(secret *corev1.Secret) (key, error) {
-	if _, err := userKey(secret.Data["seed"]); err != nil {
+	if err := checkSeed(secret.Data["seed"]); err != nil {
 		return key{}, fmt.Errorf("read the agent's key in Secret %q: %w (delete the Secret to join anew)", SecretName, err)
 	}
 	k := key{
@@ -112,25 +112,26 @@ func readKey(secret *corev1.Secret) (key, error) {
 	if made, err := time.Parse(time.RFC3339, string(secret.Data["made"])); err == nil {
 		k.Made = made
 	}
-	if _, err := userKey(k.Next); err != nil {
+	if err := checkSeed(k.Next); err != nil {
 		k.Next = nil
 	}
-	if _, err := userKey(k.Former); err != nil {
+	if err := checkSeed(k.Former); err != nil {
 		k.Former = nil
 	}
 	return k, nil
 }
 
-// userKey reads a seed, which is that of a user of NATS.
-func userKey(seed []byte) (nkeys.KeyPair, error) {
+// checkSeed refuses what is not the seed of a user of NATS.
+func checkSeed(seed []byte) error {
 	prefix, _, err := nkeys.DecodeSeed(seed)
 	if err == nil && prefix != nkeys.PrefixByteUser {
 		err = fmt.Errorf("it is that of an %v: want a user", prefix)
 	}
 	if err != nil {
-		return nil, err
+		return err
 	}
-	return nkeys.FromSeed(seed)
+	_, err = nkeys.FromSeed(seed)
+	return err
 }
 
 func (k key) data() map[string][]byte {
