@@ -37,6 +37,23 @@ func (c *Conn) AnnounceAll(ctx context.Context, sealed map[fleet.ClusterName][]b
 // KeptAnnouncements returns the last announcement to every cluster, as it was
 // sealed.
 func (c *Conn) KeptAnnouncements(ctx context.Context) (map[fleet.ClusterName][]byte, error) {
+	for attempt := 1; ; attempt++ {
+		kept, err := c.readAnnouncements(ctx)
+		// Of several servers one may not have heard yet of the consumer that another has made.
+		if !errors.Is(err, nats.ErrNoResponders) || attempt == readAttempts {
+			return kept, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(delay(attempt)):
+		}
+	}
+}
+
+const readAttempts = 5
+
+func (c *Conn) readAnnouncements(ctx context.Context) (map[fleet.ClusterName][]byte, error) {
 	consumer, err := c.js.CreateConsumer(ctx, wire.StreamDesired, everything)
 	if err != nil {
 		return nil, fmt.Errorf("read announcements: %w", unavailable(ctx, err))
