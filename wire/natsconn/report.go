@@ -102,18 +102,21 @@ type Listener struct {
 // Reports returns nil when ctx ends, and not before. [Conn.EnsureStreams] comes
 // first.
 func (c *Conn) Reports(ctx context.Context, l Listener) error {
-	begun := l.Begun
+	begun, reread := l.Begun, 0 // the connection on which all is only read once more
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		_, next := c.Connects()
+		made, next := c.Connects()
+		if l.Begun = begun; made == reread {
+			l.Begun = nil
+		}
 		var again <-chan time.Time
 		if c.Connected() {
 			current, err := c.listen(ctx, next, l)
 			if current {
 				attempt = 1
 			}
-			l.Begun = begun
+			reread = 0
 			if errors.Is(err, errReread) { // nothing is the matter with the server
-				l.Begun, err = nil, nil
+				reread, err = made, nil
 			}
 			if err != nil && ctx.Err() == nil {
 				c.log.Warn("reading reports was interrupted: beginning again", "err", err)
@@ -206,7 +209,7 @@ func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listen
 		switch missed := current && last.Stream > 0 && meta.Sequence.Stream != last.Stream+1; {
 		case missed && behind.IsZero():
 			behind = time.Now()
-		case !behind.IsZero() && time.Since(behind) > reread:
+		case !behind.IsZero() && time.Since(behind) > maxBehind:
 			return current, errReread
 		}
 		pending, last = meta.NumPending, meta.Sequence
@@ -219,8 +222,8 @@ func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listen
 // replaced. But whoever was behind reads everything that is kept once more, as soon as
 // nothing comes for a while, and after a minute at the latest.
 const (
-	quiet  = 10 * time.Second
-	reread = time.Minute
+	quiet     = 10 * time.Second
+	maxBehind = time.Minute
 )
 
 // errReread is that something may have been left out.
