@@ -120,7 +120,31 @@ func newExternalBed(t testing.TB, nodes int) *bed {
 		})
 	}
 	b.ensure()
+	for _, node := range servers.cluster.Nodes {
+		b.settle(node.URL)
+	}
 	return b
+}
+
+// settle waits until a server knows where to bring what goes to the streams: who leads
+// them tells the others, and not before it leads.
+func (b *bed) settle(url string) {
+	b.t.Helper()
+	nc, _ := b.streamsAt(url)
+	for _, subject := range []string{wire.DesiredSubject("nobody"), wire.ArtifactSubject(wire.AddressOf("nothing"), 0), wire.ClusterSubject("nobody")} {
+		question := nats.NewMsg(subject)
+		question.Header.Set(jetstream.ExpectedStreamHeader, "another") // so that it is refused
+		until(b.t, func() bool {
+			_, err := nc.RequestMsgWithContext(within(b.t, time.Second), question)
+			return err == nil
+		})
+	}
+	for _, stream := range []string{wire.StreamDesired, wire.StreamArtifacts, wire.StreamReports} {
+		until(b.t, func() bool {
+			_, err := nc.RequestWithContext(within(b.t, time.Second), wire.DirectGet(stream, "nothing"), nil)
+			return err == nil
+		})
+	}
 }
 
 // ensure makes the streams, as soon as the servers have agreed who leads.
@@ -185,7 +209,7 @@ func (b *bed) replace(accounts map[string]string) error {
 	}
 	trust := b.servers.trust
 	trust.Accounts = accounts
-	return b.servers.cluster.Trust(trust)
+	return b.servers.cluster.Trust(within(b.t, 30*time.Second), trust)
 }
 
 // dialHub connects as a hub, in process where there is such a server and it is wanted.
@@ -226,11 +250,16 @@ func (b *bed) dial(c natsconn.Config) *natsconn.Conn {
 // streams is the hub's other way to its streams, for tests that look behind.
 func (b *bed) streams() (*nats.Conn, jetstream.JetStream) {
 	b.t.Helper()
+	return b.streamsAt(b.url)
+}
+
+func (b *bed) streamsAt(url string) (*nats.Conn, jetstream.JetStream) {
+	b.t.Helper()
 	credentials, err := b.identity.HubCredentials()
 	check(b.t, err)
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(b.ca)
-	nc, err := nats.Connect(b.url, nats.Secure(&tls.Config{RootCAs: roots}), nats.UserCredentialBytes(credentials))
+	nc, err := nats.Connect(url, nats.Secure(&tls.Config{RootCAs: roots}), nats.UserCredentialBytes(credentials))
 	check(b.t, err)
 	b.t.Cleanup(nc.Close)
 	js, err := jetstream.New(nc)

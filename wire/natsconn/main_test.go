@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/navarch/navarch/e2e/env/natsserver"
 	"github.com/navarch/navarch/hub/enrol"
@@ -60,7 +61,7 @@ func externals(t testing.TB, nodes int) *external {
 	path, err := buildServer()
 	check(t, err)
 	if e := started[nodes]; e != nil {
-		check(t, e.cluster.Trust(e.trust))
+		check(t, e.cluster.Trust(within(t, 30*time.Second), e.trust))
 		return e
 	}
 	dir := filepath.Join(folder, strconv.Itoa(nodes))

@@ -139,6 +139,11 @@ const (
 	pullBytes    = 6 << 20
 )
 
+// A question that reaches no server, because one of several has not heard of the
+// consumer yet, is not answered: that shows when the server is silent twice as long as
+// this.
+const pullHeartbeat = 3 * time.Second
+
 // listen reads from the beginning until there is another connection, which is no
 // error, or something fails. It returns whether it came to the end of what is kept.
 func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (current bool, err error) {
@@ -156,7 +161,7 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 	if err != nil {
 		return false, fmt.Errorf("read reports: %w", err)
 	}
-	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes))
+	messages, err := consumer.Messages(jetstream.PullMaxMessagesWithBytesLimit(pullMessages, pullBytes), jetstream.PullHeartbeat(pullHeartbeat))
 	if err != nil {
 		return false, fmt.Errorf("read reports: %w", err)
 	}
@@ -187,14 +192,12 @@ func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listen
 				l.Current()
 			}
 		}
-		message, err := messages.Next(jetstream.NextMaxWait(quiet))
+		message, err := next(messages, !behind.IsZero())
 		switch {
 		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
 			return current, nil
-		case errors.Is(err, nats.ErrTimeout) && !behind.IsZero():
-			return current, errReread
 		case errors.Is(err, nats.ErrTimeout):
-			continue
+			return current, errReread
 		case err != nil:
 			return current, fmt.Errorf("read reports: %w", err)
 		}
@@ -214,6 +217,16 @@ func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listen
 		}
 		pending, last = meta.NumPending, meta.Sequence
 	}
+}
+
+// next returns the next message. It waits for it as long as the server shows that it is
+// there, or, when in haste, until it has been quiet for a while. Waiting in pieces is no
+// waiting: each begins to listen for the server's signs anew.
+func next(messages jetstream.MessagesContext, haste bool) (jetstream.Msg, error) {
+	if haste {
+		return messages.Next(jetstream.NextMaxWait(quiet))
+	}
+	return messages.Next()
 }
 
 // A server that many messages come to, each in the place of the one before it, leaves

@@ -40,15 +40,6 @@ func (n *Node) runs() bool {
 
 // leader asks a node who leads a stream.
 func (n *Node) leader(ctx context.Context, stream string) (string, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Monitor+"/jsz?accounts=true&streams=true", nil)
-	if err != nil {
-		return "", err
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return "", err
-	}
-	defer response.Body.Close()
 	var said struct {
 		Accounts []struct {
 			Streams []struct {
@@ -59,7 +50,7 @@ func (n *Node) leader(ctx context.Context, stream string) (string, error) {
 			} `json:"stream_detail"`
 		} `json:"account_details"`
 	}
-	if err := json.NewDecoder(response.Body).Decode(&said); err != nil {
+	if err := n.monitor(ctx, "jsz?accounts=true&streams=true", &said); err != nil {
 		return "", err
 	}
 	for _, account := range said.Accounts {
@@ -70,4 +61,27 @@ func (n *Node) leader(ctx context.Context, stream string) (string, error) {
 		}
 	}
 	return "", errors.New("it knows of none")
+}
+
+// loaded returns when a node read its configuration last.
+func (n *Node) loaded(ctx context.Context) (time.Time, error) {
+	var said struct {
+		Loaded time.Time `json:"config_load_time"`
+	}
+	err := n.monitor(ctx, "varz", &said)
+	return said.Loaded, err
+}
+
+// monitor asks a node what it says of itself.
+func (n *Node) monitor(ctx context.Context, what string, said any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Monitor+"/"+what, nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	return json.NewDecoder(response.Body).Decode(said)
 }

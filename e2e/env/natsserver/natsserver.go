@@ -115,8 +115,9 @@ func (c *Cluster) Start(ctx context.Context) error {
 	return nil
 }
 
-// Trust has the nodes trust something else; those that run read it at once.
-func (c *Cluster) Trust(trust natsconf.Trust) error {
+// Trust has the nodes trust something else. It returns when those that run have read it:
+// while a server reads, it refuses those whom it knows.
+func (c *Cluster) Trust(ctx context.Context, trust natsconf.Trust) error {
 	public, err := trust.File()
 	if err != nil {
 		return err
@@ -125,16 +126,39 @@ func (c *Cluster) Trust(trust natsconf.Trust) error {
 		if err := os.WriteFile(filepath.Join(filepath.Dir(n.config), natsconf.TrustName), public, 0o600); err != nil {
 			return err
 		}
-		n.mu.Lock()
-		process := n.process
-		n.mu.Unlock()
-		if process != nil {
-			if err := process.Process.Signal(syscall.SIGHUP); err != nil {
-				return fmt.Errorf("have %s reload: %w", n.Name, err)
-			}
+		if err := n.reload(ctx); err != nil {
+			return fmt.Errorf("have %s read what it trusts: %w", n.Name, err)
 		}
 	}
 	return nil
+}
+
+// reload has the server read its configuration, if it runs.
+func (n *Node) reload(ctx context.Context) error {
+	n.mu.Lock()
+	process := n.process
+	n.mu.Unlock()
+	if process == nil {
+		return nil
+	}
+	before, err := n.loaded(ctx)
+	if err != nil {
+		return err
+	}
+	if err := process.Process.Signal(syscall.SIGHUP); err != nil {
+		return err
+	}
+	for {
+		loaded, err := n.loaded(ctx)
+		if err != nil || loaded.After(before) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // Kill kills every node.
