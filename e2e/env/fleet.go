@@ -2,12 +2,14 @@ package env
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/navarch/navarch/e2e/env/gitserver"
 	"github.com/navarch/navarch/e2e/env/natsserver"
@@ -336,11 +338,20 @@ func (f *Fleet) Announced(ctx context.Context) error {
 	})
 }
 
-// Describe tells what the hub and the agents said last, for a failure's message.
+// Describe tells what the hub and the agents said last, and what the hub knows of each
+// cluster, for a failure's message.
 func (f *Fleet) Describe() string {
 	var b strings.Builder
 	for _, program := range f.Programs() {
 		fmt.Fprintf(&b, "--- end of %s\n%s\n", program.Log, program.Tail(15))
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	var clusters json.RawMessage
+	if err := f.Hub.API(ctx, "clusters", &clusters); err != nil {
+		fmt.Fprintf(&b, "--- the hub does not tell of clusters: %v\n", err)
+	} else {
+		fmt.Fprintf(&b, "--- the hub tells of clusters\n%s\n", clusters)
 	}
 	return b.String()
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -66,13 +67,16 @@ func (p *Program) PID() int { return p.cmd.Process.Pid }
 // Ended returns a channel that is closed when the program has ended.
 func (p *Program) Ended() <-chan struct{} { return p.done }
 
-// Tail returns the last lines of the program's log.
+// Tail returns the last lines of the program's log, without those of the NATS server
+// in a hub, which says much.
 func (p *Program) Tail(lines int) string {
 	content, err := os.ReadFile(p.Log)
 	if err != nil {
 		return err.Error()
 	}
-	all := bytes.Split(bytes.TrimSpace(content), []byte("\n"))
+	all := slices.DeleteFunc(bytes.Split(bytes.TrimSpace(content), []byte("\n")), func(line []byte) bool {
+		return bytes.Contains(line, []byte(`msg="nats server"`)) && bytes.Contains(line, []byte("level=DEBUG"))
+	})
 	return string(bytes.Join(all[max(0, len(all)-lines):], []byte("\n")))
 }
 

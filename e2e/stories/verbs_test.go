@@ -82,7 +82,7 @@ func plain(verb func(ctx context.Context, ts *testscript.TestScript, s *story, a
 		defer cancel()
 		s := ts.Value(storyKey{}).(*story)
 		if err := verb(ctx, ts, s, args); err != nil {
-			ts.Fatalf("%v\n%s", err, s.Describe())
+			ts.Fatalf("%s%v", s.Describe(), err) // the reason comes last, where whoever cuts long output cuts least
 		}
 	}
 }
