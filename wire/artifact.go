@@ -18,8 +18,11 @@ import (
 
 // The limits of an artifact.
 const (
-	MaxArtifact = 64 << 20  // bytes of content
-	chunkSize   = 512 << 10 // bytes of one chunk before it is sealed; half of what NATS carries
+	MaxArtifact = 64 << 20 // bytes of content
+	// chunkSize is bytes of one chunk before it is sealed. It is small because a server
+	// holds in memory what it was asked for and what is not read: who asks for a chunk
+	// says a hundred bytes.
+	chunkSize = 64 << 10
 )
 
 // ErrCorrupt means that chunks do not give the content that their digest names.
@@ -31,7 +34,7 @@ type Address string
 
 // AddressOf returns the address of the content with digest d.
 func AddressOf(d fleet.Digest) Address {
-	sum := sha256.Sum256([]byte("navarch artifact address v1\x00" + d))
+	sum := sha256.Sum256([]byte("navarch artifact address v2\x00" + d))
 	return Address(hex.EncodeToString(sum[:]))
 }
 
@@ -107,12 +110,12 @@ type header struct {
 }
 
 const (
-	headerVersion = 1
-	headerSize    = 6
+	headerVersion = 2
+	headerSize    = 7
 )
 
 func (h header) bytes() []byte {
-	return binary.BigEndian.AppendUint32([]byte{headerVersion, byte(h.chunks)}, uint32(h.size))
+	return binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16([]byte{headerVersion}, uint16(h.chunks)), uint32(h.size))
 }
 
 func parseHeader(packed []byte) (header, []byte, error) {
@@ -122,7 +125,7 @@ func parseHeader(packed []byte) (header, []byte, error) {
 	if packed[0] != headerVersion {
 		return header{}, nil, fmt.Errorf("%w: its form has version %d, this agent knows %d: update the agent", ErrCorrupt, packed[0], headerVersion)
 	}
-	h := header{chunks: int(packed[1]), size: int(binary.BigEndian.Uint32(packed[2:headerSize]))}
+	h := header{chunks: int(binary.BigEndian.Uint16(packed[1:])), size: int(binary.BigEndian.Uint32(packed[3:]))}
 	// What does not compress grows by a little.
 	if h.size > MaxArtifact || h.chunks == 0 || h.chunks > h.size/chunkSize+2 {
 		return header{}, nil, fmt.Errorf("%w: %d chunks with %d bytes", ErrCorrupt, h.chunks, h.size)
@@ -139,7 +142,7 @@ type sealer struct {
 }
 
 func sealerFor(d fleet.Digest) sealer {
-	keys, err := hkdf.Key(sha256.New, []byte(d), nil, "navarch artifact keys v1", 64)
+	keys, err := hkdf.Key(sha256.New, []byte(d), nil, "navarch artifact keys v2", 64)
 	if err != nil {
 		panic("derive 64 bytes with SHA-256: " + err.Error()) // only for lengths that are out of bounds
 	}
@@ -155,7 +158,7 @@ func sealerFor(d fleet.Digest) sealer {
 }
 
 func (s sealer) seal(chunk int, plain []byte) []byte {
-	position := []byte{byte(chunk)}
+	position := position(chunk)
 	mac := hmac.New(sha256.New, s.nonceKey)
 	mac.Write(position)
 	mac.Write(plain)
@@ -164,6 +167,9 @@ func (s sealer) seal(chunk int, plain []byte) []byte {
 	copy(sealed, nonce)
 	return s.aead.Seal(sealed, nonce, plain, position)
 }
+
+// position is a chunk's place, which is sealed with it.
+func position(chunk int) []byte { return binary.BigEndian.AppendUint16(nil, uint16(chunk)) }
 
 // open appends what a chunk holds to what those before it held.
 func (s sealer) open(before []byte, chunk int, sealed []byte) ([]byte, error) {
@@ -174,7 +180,7 @@ func (s sealer) open(before []byte, chunk int, sealed []byte) ([]byte, error) {
 	if len(sealed) > n+chunkSize+s.aead.Overhead() {
 		return nil, fmt.Errorf("%w: chunk %d is longer than any", ErrCorrupt, chunk)
 	}
-	plain, err := s.aead.Open(before, sealed[:n], sealed[n:], []byte{byte(chunk)})
+	plain, err := s.aead.Open(before, sealed[:n], sealed[n:], position(chunk))
 	if err != nil {
 		return nil, fmt.Errorf("%w: chunk %d does not open with it", ErrCorrupt, chunk)
 	}

@@ -82,7 +82,7 @@ func ParseArtifactSubject(subject string) (Address, int, error) {
 	if !ok || !two || len(address) != 64 || strings.Trim(address, "0123456789abcdef") != "" {
 		return "", 0, fmt.Errorf("subject %q is not that of an artifact", subject)
 	}
-	n, err := strconv.ParseUint(chunk, 10, 8)
+	n, err := strconv.ParseUint(chunk, 10, 16)
 	if err != nil || strconv.FormatUint(n, 10) != chunk {
 		return "", 0, fmt.Errorf("subject %q: chunk %q is not a number", subject, chunk)
 	}

@@ -117,12 +117,12 @@ func TestHostileBrokerServes(t *testing.T) {
 		"a bomb in a bomb": func(d fleet.Digest, _ [][]byte) [][]byte {
 			return forge(t, d, wire.MaxArtifact, 1, compress(t, zeros(256<<20)))
 		},
-		"chunks without end": func(d fleet.Digest, _ [][]byte) [][]byte { return forge(t, d, 100, 255, many(255, 400<<10)...) },
+		"chunks without end": func(d fleet.Digest, _ [][]byte) [][]byte { return forge(t, d, 100, 2000, many(2000, 40<<10)...) },
 		"chunks that are too long": func(d fleet.Digest, _ [][]byte) [][]byte {
 			return forge(t, d, wire.MaxArtifact, 60, many(60, 1000<<10)...)
 		},
 		"all the chunks that there may be": func(d fleet.Digest, _ [][]byte) [][]byte {
-			return forge(t, d, wire.MaxArtifact, 120, many(120, 500<<10)...)
+			return forge(t, d, wire.MaxArtifact, 1020, many(1020, 60<<10)...)
 		},
 		"chunks that never come":  func(d fleet.Digest, _ [][]byte) [][]byte { return forge(t, d, 100<<20/2, 100, make([]byte, 10)) },
 		"no chunk at all":         func(d fleet.Digest, _ [][]byte) [][]byte { return forge(t, d, 10, 0, []byte("x")) },

@@ -143,9 +143,9 @@ func (c *captor) stands(t *testing.T) {
 // forge packs content as the hub packs what has a digest, so that it opens with that
 // digest and is something else. It is written from the description of the format, and not
 // with the hub's own code.
-func forge(t *testing.T, d fleet.Digest, size uint32, count byte, chunks ...[]byte) [][]byte {
+func forge(t *testing.T, d fleet.Digest, size uint32, count uint16, chunks ...[]byte) [][]byte {
 	t.Helper()
-	keys, err := hkdf.Key(sha256.New, []byte(d), nil, "navarch artifact keys v1", 64)
+	keys, err := hkdf.Key(sha256.New, []byte(d), nil, "navarch artifact keys v2", 64)
 	check(t, err)
 	block, err := aes.NewCipher(keys[:32])
 	check(t, err)
@@ -154,13 +154,15 @@ func forge(t *testing.T, d fleet.Digest, size uint32, count byte, chunks ...[]by
 	sealed := make([][]byte, len(chunks))
 	for i, plain := range chunks {
 		if i == 0 {
-			plain = append(binary.BigEndian.AppendUint32([]byte{1, count}, size), plain...)
+			header := binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint16([]byte{2}, count), size)
+			plain = append(header, plain...)
 		}
+		position := binary.BigEndian.AppendUint16(nil, uint16(i))
 		mac := hmac.New(sha256.New, keys[32:])
-		mac.Write([]byte{byte(i)})
+		mac.Write(position)
 		mac.Write(plain)
 		nonce := mac.Sum(nil)[:aead.NonceSize()]
-		sealed[i] = aead.Seal(append([]byte{}, nonce...), nonce, plain, []byte{byte(i)})
+		sealed[i] = aead.Seal(append([]byte{}, nonce...), nonce, plain, position)
 	}
 	return sealed
 }

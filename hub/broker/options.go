@@ -26,8 +26,8 @@ const (
 	// again.
 	syncInterval = time.Second
 	// maxPending is what the server keeps for a client that reads slowly before it cuts
-	// the connection. An agent never asks for more than a few chunks at a time.
-	maxPending = 16 << 20
+	// the connection. Neither an agent nor the hub asks for more than half of it at a time.
+	maxPending = 8 << 20
 	// maxSubscriptions is of one connection. The JWT of an agent says less; the hub has
 	// the most: one for each kind of thing that it listens to and one for each reader.
 	maxSubscriptions = 1000

@@ -15,13 +15,13 @@ import (
 
 // An artifact is read this many chunks at a time, and so many artifacts. Together they
 // stay well below what a server keeps for a client that reads slowly, before it cuts it
-// off: 16 MiB in a hub's.
+// off: 8 MiB in a hub's.
 const (
-	chunksAtOnce    = 2
+	chunksAtOnce    = 8
 	artifactsAtOnce = 8
 	// chunksInMemory is how many chunks of all artifacts that are read there may be: one of
 	// the largest has room, and eight of them would take a gigabyte.
-	chunksInMemory = 160
+	chunksInMemory = 1280
 )
 
 func newMemory() *semaphore.Weighted { return semaphore.NewWeighted(chunksInMemory) }

@@ -133,10 +133,10 @@ func (c *Conn) Reports(ctx context.Context, l Listener) error {
 }
 
 // Reports are asked for so many at a time, and so many bytes: a server cuts off who asks
-// for more than it keeps for a client that reads slowly, which is 16 MiB in a hub's.
+// for more than it keeps for a client that reads slowly, which is 8 MiB in a hub's.
 const (
 	pullMessages = 1000
-	pullBytes    = 6 << 20
+	pullBytes    = 4 << 20
 )
 
 // A question that reaches no server, because one of several has not heard of the
