@@ -180,7 +180,7 @@ func (y *yard) agentKey(t *testing.T, cluster fleet.ClusterName, life time.Durat
 	if err != nil {
 		t.Fatal(err)
 	}
-	token, err := y.identity.AgentJWT(cluster, public, time.Now().Add(life))
+	token, _, err := y.identity.AgentJWT(cluster, public, time.Now().Add(life))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -42,22 +42,22 @@ func (i *Identity) DoorCredentials(cluster fleet.ClusterName) ([]byte, error) {
 	})
 }
 
-// AgentJWT signs what the agent of a cluster may do with a key, until it expires.
-func (i *Identity) AgentJWT(cluster fleet.ClusterName, key string, expires time.Time) (string, error) {
+// AgentJWT signs what the agent of a cluster may do with a key, until it expires. It
+// returns when it was issued, in the whole seconds that a JWT says.
+func (i *Identity) AgentJWT(cluster fleet.ClusterName, key string, expires time.Time) (token string, issued time.Time, err error) {
 	if _, err := fleet.ParseClusterName(string(cluster)); err != nil {
-		return "", err
+		return "", time.Time{}, err
 	}
 	if !nkeys.IsValidPublicUserKey(key) {
-		return "", errors.New("sign the JWT of an agent: its key is no public user key")
+		return "", time.Time{}, errors.New("sign the JWT of an agent: its key is no public user key")
 	}
 	claims := jwt.NewUserClaims(key)
 	describeAgent(claims, cluster)
 	claims.Expires = expires.Unix()
-	token, err := claims.Encode(i.agents)
-	if err != nil {
-		return "", fmt.Errorf("sign the JWT of cluster %q: %w", cluster, err)
+	if token, err = claims.Encode(i.agents); err != nil {
+		return "", time.Time{}, fmt.Errorf("sign the JWT of cluster %q: %w", cluster, err)
 	}
-	return token, nil
+	return token, time.Unix(claims.IssuedAt, 0), nil
 }
 
 // signedBefore tells whether a JWT is one that this hub gave to the agent of a

@@ -56,6 +56,8 @@ type Desk struct {
 
 	unwritten bool // something in roll that is not in the file, see Pinned
 	watch
+
+	revoking sync.Mutex // held while revocations are told
 }
 
 // OpenDesk reads the roll.
@@ -146,7 +148,9 @@ func (d *Desk) mayAsk(cluster fleet.ClusterName, now time.Time) bool {
 	return limit.AllowN(now, 1)
 }
 
-// admit returns the JWT of the request's key, or why there is none.
+// admit returns the JWT of the request's key, or why there is none. The JWT is signed
+// before the roll is kept, and the roll says when: who is revoked after that has none
+// from later.
 func (d *Desk) admit(r wire.EnrolRequest, token *wire.Token, now time.Time) (jwt string, err error) {
 	expires := now.Add(d.config.Life)
 	changed := d.change(func(roll Roll) (Roll, error) {
@@ -158,12 +162,17 @@ func (d *Desk) admit(r wire.EnrolRequest, token *wire.Token, now time.Time) (jwt
 		if m := roll.Members[r.Cluster]; m.Exchange && m.Key == r.Key {
 			expires = now.Add(min(d.config.Life, wantedLife))
 		}
-		return roll.Admitted(r.Cluster, now, expires), nil
+		signed, issued, failed := d.config.Identity.AgentJWT(r.Cluster, r.Key, expires)
+		if failed != nil {
+			return roll, failed
+		}
+		jwt = signed
+		return roll.Admitted(r.Cluster, issued, expires), nil
 	})
 	if err := errors.Join(changed, err); err != nil {
 		return "", err
 	}
-	return d.config.Identity.AgentJWT(r.Cluster, r.Key, expires)
+	return jwt, nil
 }
 
 // errKeep is a roll that could not be written.
@@ -188,7 +197,9 @@ func (d *Desk) change(decide func(Roll) (Roll, error)) error {
 	if d.config.Revoked == nil || maps.Equal(before.Revoked, after.Revoked) {
 		return nil
 	}
-	return d.config.Revoked(after.Revoked)
+	d.revoking.Lock() // so that what is told last is the newest
+	defer d.revoking.Unlock()
+	return d.config.Revoked(d.Roll().Revoked)
 }
 
 func writeRoll(file string, roll Roll) error {

@@ -7,12 +7,16 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nkeys"
 
+	"github.com/navarch/navarch/fleet"
 	"github.com/navarch/navarch/hub/enrol"
 	"github.com/navarch/navarch/wire"
 )
@@ -72,6 +76,9 @@ func TestDesk(t *testing.T) {
 	if err != nil {
 		t.Fatal(answer, err)
 	}
+	if issued := desk.Roll().Members["eu-3"].Issued; issued.Unix() != claims.IssuedAt {
+		t.Errorf("the roll says that the JWT was issued at %s, it says %s", issued, time.Unix(claims.IssuedAt, 0))
+	}
 	if claims.Subject != agent.name || claims.Expires != noon.Add(time.Hour).Unix() || claims.Name != "eu-3" {
 		t.Errorf("%+v", claims)
 	}
@@ -119,6 +126,45 @@ func TestDeskLimits(t *testing.T) {
 	}
 	if desk.Answer("us-1", []byte("{}"), noon) == nil {
 		t.Error("one cluster silenced another")
+	}
+}
+
+// TestDeskTellsTheNewest: of two revocations at once, what is told last holds both.
+func TestDeskTellsTheNewest(t *testing.T) {
+	identity := open(t, t.TempDir())
+	first, goOn := make(chan struct{}), make(chan struct{})
+	var mu sync.Mutex
+	var told map[string]time.Time
+	began := sync.OnceFunc(func() { close(first); <-goOn })
+	desk := openDesk(t, identity, filepath.Join(t.TempDir(), enrol.RollName), func(keys map[string]time.Time) error {
+		began() // whoever is first is slow
+		mu.Lock()
+		defer mu.Unlock()
+		told = keys
+		return nil
+	})
+	want := map[string]time.Time{}
+	for _, cluster := range []fleet.ClusterName{"eu-1", "us-1"} {
+		agent := newAgentKey(t)
+		agent.ask(desk, identity, wire.EnrolRequest{Cluster: cluster}, newToken(t, identity, cluster, false), noon)
+		want[agent.name] = desk.Roll().Members[cluster].Issued
+	}
+	done := make(chan error, 2)
+	revoke := func(cluster fleet.ClusterName) { _, err := desk.Tell(enrol.VerbRevoke, cluster, noon); done <- err }
+	go revoke("eu-1")
+	<-first
+	go revoke("us-1")
+	for len(desk.Roll().Revoked) < 2 {
+		runtime.Gosched()
+	}
+	close(goOn)
+	for range 2 {
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("told last: %s", diff)
 	}
 }
 
@@ -170,7 +216,8 @@ func TestCommands(t *testing.T) {
 	if got := agent.ask(desk, identity, wire.EnrolRequest{Cluster: "eu-3"}, token, noon); got.JWT == "" {
 		t.Errorf("approved: %+v", got)
 	}
-	if err := do(enrol.VerbRevoke); err != nil || told != 1 || desk.Roll().Revoked[agent.name] != noon {
+	issued := desk.Roll().Members["eu-3"].Issued // later than noon, by the clock that signs
+	if err := do(enrol.VerbRevoke); err != nil || told != 1 || desk.Roll().Revoked[agent.name] != issued {
 		t.Error(err, told, desk.Roll())
 	}
 	if err := do("dance"); err == nil {

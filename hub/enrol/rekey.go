@@ -24,11 +24,7 @@ func (r Roll) Rotate(cluster fleet.ClusterName, now time.Time) (Roll, error) {
 	m.Exchange = true
 	// What is signed within the second of a revocation is revoked too, and the agent asks
 	// at once for what is to be good.
-	until := now.Add(-time.Second)
-	if m.Issued.After(until) {
-		until = m.Issued
-	}
-	return r.with(cluster, m).shut(until, m.Key), nil
+	return r.with(cluster, m).shut(m.end(now.Add(-time.Second)), m.Key), nil
 }
 
 // exchange decides about a request for a key to take the place of another. Only the
@@ -57,7 +53,7 @@ func (r Roll) exchange(q Request, now time.Time) (Roll, error) {
 	}
 	after := r
 	if m.Next != q.Key {
-		after = after.shut(now, m.Next)
+		after = after.shut(m.end(now), m.Next)
 	}
 	m.Next = q.Key
 	return after.with(q.Cluster, m), nil
@@ -68,7 +64,16 @@ func (r Roll) move(cluster fleet.ClusterName, now time.Time) Roll {
 	m := r.Members[cluster]
 	before := m.Key
 	m.Key, m.Since, m.Next, m.Exchange = m.Next, now, "", false
-	return r.with(cluster, m).shut(now, before)
+	return r.with(cluster, m).shut(m.end(now), before)
+}
+
+// end returns until when the JWTs of a member have to be taken back for none to be left,
+// at a time that somebody has read from a clock before the last was signed.
+func (m Member) end(now time.Time) time.Time {
+	if m.Issued.After(now) {
+		return m.Issued
+	}
+	return now
 }
 
 // shut takes back what was signed for keys until now.

@@ -101,7 +101,7 @@ func (r Roll) Enrol(q Request, now time.Time) (Roll, error) {
 	next := Member{Key: q.Key, Joined: now, Waiting: q.Token.Approve, Labels: q.Token.Labels}
 	after := r.with(q.Cluster, next)
 	if member {
-		after = after.shut(now, m.Key, m.Next)
+		after = after.shut(m.end(now), m.Key, m.Next)
 	}
 	after.Used = maps.Clone(after.Used)
 	setOn(&after.Used, q.Token.ID(), Use{Key: q.Key, Until: q.Token.Expires})
@@ -175,7 +175,7 @@ func (r Roll) Revoke(cluster fleet.ClusterName, now time.Time) (Roll, error) {
 	}
 	next := m.Next
 	m.Revoked, m.Rejoin, m.Waiting, m.Next, m.Exchange = now, false, false, "", false
-	return r.with(cluster, m).shut(now, m.Key, next), nil
+	return r.with(cluster, m).shut(m.end(now), m.Key, next), nil
 }
 
 // AllowRejoin lets another key take the place of a member's, once, with a token: the
