@@ -115,6 +115,7 @@ func (b *bed) start() {
 	})
 	check(b.t, err)
 	b.t.Cleanup(b.broker.Shutdown)
+	b.beside(b.broker.Guard)
 }
 
 // serve answers requests for enrolment until the test ends.

@@ -8,11 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/jwt/v2"
 	"github.com/nats-io/nats-server/v2/server"
 )
 
 // NATS limits what one connection of a user may do, and not how many there are nor how
-// much they say. A crowd does: it looks at all connections every now and then.
+// much they say. A crowd does: it looks at all connections every now and then. It also
+// finds those that were being made while their key was taken back: the server checks the
+// key, and knows the connection only later.
 const (
 	// maxSame is how many connections one key may have. Two agents of a cluster may be
 	// there, one of which stands by, and where the network fails those that it has
@@ -27,13 +30,21 @@ const (
 	tellAgain = time.Minute
 )
 
-// user is who has a key, as far as a server knows.
+// user is who has a key, as the JWT says that the server checked. What a client says
+// beside it, a user's name or another's key, is worth nothing.
 type user struct{ key, name string }
+
+// caller is whose a connection is.
+type caller struct {
+	user
+	claims *jwt.UserClaims
+}
 
 // crowd remembers what the users of a server had said when it last looked.
 type crowd struct {
 	log    *slog.Logger
 	looked time.Time
+	who    map[uint64]caller // by connection
 	said   map[uint64]volume // by connection
 	told   map[string]time.Time
 }
@@ -42,29 +53,39 @@ type crowd struct {
 type volume struct{ messages, bytes int64 }
 
 // look cuts the connections of those who are too many, or say too much. They may come
-// back: what keeps them out is to revoke them.
+// back: what keeps them out is to revoke them. It cuts those who were revoked, too.
 func (c *crowd) look(s *server.Server, now time.Time) error {
 	report, err := s.Connz(&server.ConnzOptions{Username: true, Sort: server.ByCid, Limit: s.NumClients() + 1})
 	if err != nil {
 		return err
 	}
+	accounts := map[string]*jwt.AccountClaims{}
 	users := map[user][]*server.ConnInfo{}
-	said := make(map[uint64]volume, len(report.Conns))
+	who, said := make(map[uint64]caller, len(report.Conns)), make(map[uint64]volume, len(report.Conns))
 	for _, conn := range report.Conns {
 		said[conn.Cid] = volume{conn.InMsgs, conn.InBytes}
-		if conn.AuthorizedUser != "" && conn.IP != "" { // the hub's own has no address
-			who := user{key: conn.AuthorizedUser, name: clusterOf(conn)}
-			users[who] = append(users[who], conn)
+		caller, known := c.who[conn.Cid]
+		if !known {
+			caller, known = callerOf(conn)
 		}
+		switch {
+		case !known:
+			continue
+		case revoked(s, accounts, conn.Account, caller):
+			_ = s.DisconnectClientByID(conn.Cid) // as below
+		case conn.IP != "": // the hub's own has no address
+			users[caller.user] = append(users[caller.user], conn)
+		}
+		who[conn.Cid] = caller
 	}
 	since := now.Sub(c.looked).Seconds()
-	for _, who := range slices.SortedFunc(maps.Keys(users), func(a, b user) int { return cmp.Compare(a.key, b.key) }) {
-		conns := users[who] // in the order in which they came
+	for _, user := range slices.SortedFunc(maps.Keys(users), func(a, b user) int { return cmp.Compare(a.key, b.key) }) {
+		conns := users[user] // in the order in which they came
 		switch n, v := len(conns), c.volume(conns, said); {
 		case !c.looked.IsZero() && (float64(v.messages) > maxMessages*since || float64(v.bytes) > maxBytes*since):
-			c.tell(now, who, "it floods", "messages", v.messages, "bytes", v.bytes)
+			c.tell(now, user, "it floods", "messages", v.messages, "bytes", v.bytes)
 		case n > maxSame:
-			c.tell(now, who, "it has too many connections: the oldest were cut", "connections", n)
+			c.tell(now, user, "it has too many connections: the oldest were cut", "connections", n)
 			conns = conns[:n-maxSame]
 		default:
 			continue
@@ -73,19 +94,40 @@ func (c *crowd) look(s *server.Server, now time.Time) error {
 			_ = s.DisconnectClientByID(conn.Cid) // an error says that it has gone by itself
 		}
 	}
-	c.looked, c.said = now, said
+	c.looked, c.who, c.said = now, who, said
 	return nil
 }
 
-// clusterOf returns the cluster that a connection's credential was signed for, as its
-// tags say.
-func clusterOf(conn *server.ConnInfo) string {
-	for _, tag := range conn.Tags {
+// callerOf returns whose a connection is. Of one that the server has not admitted so far
+// it is not known.
+func callerOf(conn *server.ConnInfo) (caller, bool) {
+	if conn.IssuerKey == "" || conn.Account == "" {
+		return caller{}, false
+	}
+	claims, err := jwt.DecodeUserClaims(conn.JWT)
+	if err != nil {
+		return caller{}, false
+	}
+	who := user{key: claims.Subject}
+	for _, tag := range claims.Tags {
 		if cluster, ok := strings.CutPrefix(tag, "cluster:"); ok {
-			return cluster
+			who.name = cluster
 		}
 	}
-	return ""
+	return caller{who, claims}, true
+}
+
+// revoked tells whether an account has taken somebody's credential back. It reads the JWT
+// of each account once.
+func revoked(s *server.Server, accounts map[string]*jwt.AccountClaims, key string, who caller) bool {
+	account, read := accounts[key]
+	if !read {
+		if token, err := s.AccountResolver().Fetch(key); err == nil {
+			account, _ = jwt.DecodeAccountClaims(token) // nil where it is none
+		}
+		accounts[key] = account
+	}
+	return account != nil && account.IsClaimRevoked(who.claims)
 }
 
 // volume sums up what connections have said since the last look.

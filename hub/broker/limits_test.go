@@ -234,10 +234,8 @@ func TestSlowConsumer(t *testing.T) {
 	y.works(t)
 }
 
-// TestCrowd: one key has so many connections and no more, and who floods is cut.
-func TestCrowd(t *testing.T) {
-	t.Parallel()
-	y := newYard(t)
+// guard guards the server until the test ends.
+func (y *yard) guard(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- y.Guard(ctx) }()
@@ -247,11 +245,27 @@ func TestCrowd(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// TestCrowd: one key has so many connections and no more, and who floods is cut.
+func TestCrowd(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	y.guard(t)
 	key, token := y.agentKey(t, "eu-1", time.Hour)
+	theirs, theirToken := y.agentKey(t, "us-2", time.Hour)
+	neighbour := y.dial(t)
+	neighbour.connect(theirs, theirToken, nil)
+	neighbour.hear("PONG")
+	public, err := theirs.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var many []*talk
-	for range broker.MaxSame + 3 {
+	for n := range broker.MaxSame + 3 {
 		k := y.dial(t)
-		k.connect(key, token, nil)
+		// What it says of itself beside its JWT neither hides it nor harms who has that key.
+		k.connect(key, token, []map[string]any{nil, {"user": fmt.Sprint("user-", n)}, {"nkey": public}}[n%3])
 		k.hear("PONG")
 		many = append(many, k)
 	}
@@ -262,6 +276,10 @@ func TestCrowd(t *testing.T) {
 	newest.say("PING\r\n")
 	if said := newest.hear("PONG"); !strings.Contains(said, "PONG") {
 		t.Errorf("the newest connection was cut: %q", said)
+	}
+	neighbour.say("PING\r\n")
+	if said := neighbour.hear("PONG"); !strings.Contains(said, "PONG") {
+		t.Errorf("the neighbour was cut: %q", said)
 	}
 
 	flood := y.agent(t, "eu-2", nats.NoReconnect())
@@ -307,4 +325,33 @@ func subscriptions(count int) string {
 		fmt.Fprintf(&b, "SUB %s %d\r\n", wire.DesiredSubject("eu-1"), i+2)
 	}
 	return b.String()
+}
+
+// TestRevokedLate: a connection that the server did not cut when its key was taken back,
+// since it was just being made, is cut soon after.
+func TestRevokedLate(t *testing.T) {
+	t.Parallel()
+	y := newYard(t)
+	key, token := y.agentKey(t, "eu-1", time.Hour)
+	public, err := key.PublicKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	k, other := y.dial(t), y.agent(t, "us-1", nats.NoReconnect())
+	k.connect(key, token, nil)
+	k.hear("PONG")
+	accounts, err := y.identity.AccountJWTsWithout(map[string]time.Time{public: time.Now()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for account, token := range accounts { // and the server looks at no connection
+		if err := y.Server().AccountResolver().Store(account, token); err != nil {
+			t.Fatal(err)
+		}
+	}
+	y.guard(t)
+	k.hear("") // until it hangs up
+	if !other.IsConnected() {
+		t.Error("another agent was cut")
+	}
 }
