@@ -194,13 +194,19 @@ func (i *intruder) beat(h wire.Heartbeat) {
 	i.say(wire.ClusterSubject(i.cluster), body)
 }
 
+// say says something that is stored, and says it again while the server has too much to
+// do, as agents do.
 func (i *intruder) say(subject string, body []byte) {
 	i.t.Helper()
-	answer, err := i.nc.Request(subject, body, 20*time.Second)
-	check(i.t, err)
-	if !bytes.Contains(answer.Data, []byte(`"stream"`)) {
-		i.t.Fatalf("not stored: %s", answer.Data)
-	}
+	i.until("it is stored", func() bool {
+		answer, err := i.nc.Request(subject, body, 20*time.Second)
+		check(i.t, err)
+		tooMuch := bytes.Contains(answer.Data, []byte(`"code":429`))
+		if !tooMuch && (!bytes.Contains(answer.Data, []byte(`"stream"`)) || bytes.Contains(answer.Data, []byte(`"error"`))) {
+			i.t.Fatalf("not stored: %s", answer.Data)
+		}
+		return !tooMuch
+	})
 }
 
 // index reads what the intruder's cluster should run, as its agent would.

@@ -330,16 +330,18 @@ func (c *Conn) publish(ctx context.Context, subject string, body []byte) error {
 	}
 	var ack struct {
 		Stream string `json:"stream"`
-		Error  struct {
-			Code        int    `json:"code"`
+		Error  *struct {
 			Description string `json:"description"`
 		} `json:"error"`
 	}
 	if err := json.Unmarshal(answer.Data, &ack); err != nil {
 		return fmt.Errorf("%w: read its acknowledgment: %w", ErrUnavailable, err)
 	}
-	if ack.Stream == "" {
+	switch { // a server that has too much to do names the stream and an error
+	case ack.Error != nil:
 		return fmt.Errorf("%w: it does not store: %s", ErrUnavailable, ack.Error.Description)
+	case ack.Stream == "":
+		return fmt.Errorf("%w: what answers is no stream", ErrUnavailable)
 	}
 	return nil
 }

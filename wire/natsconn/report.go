@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/navarch/navarch/fleet"
@@ -102,21 +101,13 @@ type Listener struct {
 // Reports returns nil when ctx ends, and not before. [Conn.EnsureStreams] comes
 // first.
 func (c *Conn) Reports(ctx context.Context, l Listener) error {
-	begun, reread := l.Begun, 0 // the connection on which all is only read once more
 	for attempt := 1; ctx.Err() == nil; attempt++ {
-		made, next := c.Connects()
-		if l.Begun = begun; made == reread {
-			l.Begun = nil
-		}
+		_, next := c.Connects()
 		var again <-chan time.Time
 		if c.Connected() {
 			current, err := c.listen(ctx, next, l)
 			if current {
 				attempt = 1
-			}
-			reread = 0
-			if errors.Is(err, errReread) { // nothing is the matter with the server
-				reread, err = made, nil
 			}
 			if err != nil && ctx.Err() == nil {
 				c.log.Warn("reading reports was interrupted: beginning again", "err", err)
@@ -175,72 +166,33 @@ func (c *Conn) listen(ctx context.Context, next <-chan struct{}, l Listener) (cu
 		}
 		messages.Stop()
 	}()
-	return c.pass(messages, consumer.CachedInfo().NumPending, l)
-}
-
-// pass passes on what comes until there is no more to come, which is no error, or
-// something fails. Of what is kept, so many messages are pending. It returns
-// [errReread] when something may have been left out.
-func (c *Conn) pass(messages jetstream.MessagesContext, pending uint64, l Listener) (current bool, err error) {
 	kept := ledger{} // all that is kept comes first
-	var last jetstream.SequencePair
-	var behind time.Time
-	for {
+	pending := consumer.CachedInfo().NumPending
+	for came := uint64(0); ; came++ {
 		if !current && pending == 0 {
 			current = true
 			if l.Current != nil {
 				l.Current()
 			}
 		}
-		message, err := next(messages, !behind.IsZero())
-		switch {
-		case errors.Is(err, jetstream.ErrMsgIteratorClosed):
+		message, err := messages.Next()
+		if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
 			return current, nil
-		case errors.Is(err, nats.ErrTimeout):
-			return current, errReread
-		case err != nil:
+		}
+		if err != nil {
 			return current, fmt.Errorf("read reports: %w", err)
 		}
 		meta, err := message.Metadata()
 		if err != nil {
 			return current, fmt.Errorf("read reports: %w", err)
 		}
-		if meta.Sequence.Consumer != last.Consumer+1 {
-			return current, fmt.Errorf("read reports: message %d came after %d", meta.Sequence.Consumer, last.Consumer)
+		if meta.Sequence.Consumer != came+1 {
+			return current, fmt.Errorf("read reports: message %d came after %d", meta.Sequence.Consumer, came)
 		}
 		l.tell(kept, message.Subject(), message.Data(), meta.Timestamp)
-		switch missed := current && last.Stream > 0 && meta.Sequence.Stream != last.Stream+1; {
-		case missed && behind.IsZero():
-			behind = time.Now()
-		case !behind.IsZero() && time.Since(behind) > maxBehind:
-			return current, errReread
-		}
-		pending, last = meta.NumPending, meta.Sequence
+		pending = meta.NumPending
 	}
 }
-
-// next returns the next message. It waits for it as long as the server shows that it is
-// there, or, when in haste, until it has been quiet for a while. Waiting in pieces is no
-// waiting: each begins to listen for the server's signs anew.
-func next(messages jetstream.MessagesContext, haste bool) (jetstream.Msg, error) {
-	if haste {
-		return messages.Next(jetstream.NextMaxWait(quiet))
-	}
-	return messages.Next()
-}
-
-// A server that many messages come to, each in the place of the one before it, leaves
-// out others that stand between them: seen with nats-server 2.15.2, of a stream that
-// keeps one message of each subject. It is no matter that those are missing which were
-// replaced. But whoever was behind reads everything that is kept once more, as soon as
-// nothing comes for a while, and after a minute at the latest.
-const (
-	quiet     = 10 * time.Second
-	maxBehind = time.Minute
-)
-
-// errReread is that something may have been left out.
-var errReread = errors.New("everything that is kept is read once more")
 
 // tell passes on one message, if it is what its subject says.
 func (l Listener) tell(kept ledger, subject string, body []byte, received time.Time) {
