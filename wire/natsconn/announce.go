@@ -109,6 +109,7 @@ func (c *Conn) Desired(ctx context.Context, cluster fleet.ClusterName, accept fu
 	look := time.NewTimer(0)
 	defer look.Stop()
 	_, next := c.Connects()
+	soon := afterConnecting
 	for {
 		select {
 		case <-ctx.Done():
@@ -118,6 +119,7 @@ func (c *Conn) Desired(ctx context.Context, cluster fleet.ClusterName, accept fu
 				continue
 			}
 		case <-next:
+			soon = afterConnecting
 		case <-look.C:
 		}
 		_, next = c.Connects()
@@ -131,6 +133,14 @@ func (c *Conn) Desired(ctx context.Context, cluster fleet.ClusterName, accept fu
 		case !errors.Is(err, ErrNotFound) && ctx.Err() == nil:
 			c.log.Warn("cannot read the announcement", "cluster", cluster, "err", err)
 		}
+		if len(soon) > 0 {
+			again, soon = min(again, jitter(soon[0], soon[0]/2)), soon[1:]
+		}
 		look.Reset(again)
 	}
 }
+
+// afterConnecting is how long to wait before the looks that follow the first one: the
+// server tells of an announcement before it keeps it, so that who comes in between hears
+// nothing and finds the one before.
+var afterConnecting = []time.Duration{time.Second, 10 * time.Second}

@@ -153,6 +153,22 @@ func testDesiredRefused(t *testing.T, bed *bed) {
 	}
 }
 
+// TestDesiredKeptLate: a server tells of an announcement before it keeps it. Who comes in
+// between hears of it soon all the same.
+func TestDesiredKeptLate(t *testing.T) {
+	bed := newBed(t)
+	agent := bed.agent("eu-1")
+	nc, _ := bed.streams()
+	for range 9000 { // more than the server keeps at once, and less than it refuses
+		check(t, nc.Publish(wire.DesiredSubject("us-1"), make([]byte, 8<<10)))
+	}
+	check(t, nc.Publish(wire.DesiredSubject("eu-1"), []byte("one")))
+	check(t, nc.Flush()) // the server has told of all, to nobody
+	heard := newInbox[string]()
+	run(t, desired(agent, heard))
+	heard.wait(t, "the announcement", last("one"))
+}
+
 func TestKeptAnnouncements(t *testing.T) { everywhere(t, testKeptAnnouncements) }
 
 func testKeptAnnouncements(t *testing.T, bed *bed) {
