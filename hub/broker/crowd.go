@@ -34,10 +34,10 @@ const (
 // beside it, a user's name or another's key, is worth nothing.
 type user struct{ key, name string }
 
-// caller is whose a connection is.
+// caller is whose a connection is, by a JWT of some time.
 type caller struct {
 	user
-	claims *jwt.UserClaims
+	issued time.Time
 }
 
 // crowd remembers what the users of a server had said when it last looked.
@@ -114,7 +114,7 @@ func callerOf(conn *server.ConnInfo) (caller, bool) {
 			who.name = cluster
 		}
 	}
-	return caller{who, claims}, true
+	return caller{who, time.Unix(claims.IssuedAt, 0)}, true
 }
 
 // revoked tells whether an account has taken somebody's credential back. It reads the JWT
@@ -127,7 +127,7 @@ func revoked(s *server.Server, accounts map[string]*jwt.AccountClaims, key strin
 		}
 		accounts[key] = account
 	}
-	return account != nil && account.IsClaimRevoked(who.claims)
+	return account != nil && account.Revocations.IsRevoked(who.key, who.issued)
 }
 
 // volume sums up what connections have said since the last look.
