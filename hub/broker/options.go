@@ -27,7 +27,7 @@ const (
 	syncInterval = time.Second
 	// maxPending is what the server keeps for a client that reads slowly before it cuts
 	// the connection. Neither an agent nor the hub asks for more than half of it at a time.
-	maxPending = 8 << 20
+	maxPending = 16 << 20
 	// maxSubscriptions is of one connection. The JWT of an agent says less; the hub has
 	// the most: one for each kind of thing that it listens to and one for each reader.
 	maxSubscriptions = 1000

@@ -15,7 +15,7 @@ import (
 
 // An artifact is read this many chunks at a time, and so many artifacts. Together they
 // stay well below what a server keeps for a client that reads slowly, before it cuts it
-// off: 8 MiB in a hub's.
+// off: 16 MiB in a hub's.
 const (
 	chunksAtOnce    = 8
 	artifactsAtOnce = 8

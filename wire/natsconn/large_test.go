@@ -12,17 +12,21 @@ import (
 	"github.com/navarch/navarch/wire/natsconn"
 )
 
-// TestReportsLargerThanABuffer keeps more than the server holds for one client: a hub
-// that begins to read is not taken for one that reads too slowly.
+// TestReportsLargerThanABuffer keeps more than the server holds for one client, behind so
+// many small reports that the hub asks for more while it has not got what it asked for: a
+// hub that begins to read is not taken for one that reads too slowly.
 func TestReportsLargerThanABuffer(t *testing.T) {
 	bed := newBed(t)
 	agent := bed.agent("eu-1")
-	const reports = 60
+	const small, reports = 900, 960
+	for i := range small {
+		check(t, agent.Report(t.Context(), wire.Report{Version: 1, Cluster: "eu-1", App: fleet.AppName(fmt.Sprint("small-", i))}))
+	}
 	text := make([]byte, 700<<10)
 	for i := range text {
 		text[i] = 'a' + byte(rand.N(26))
 	}
-	for i := range reports {
+	for i := range reports - small {
 		check(t, agent.Report(t.Context(), wire.Report{
 			Version: 1, Cluster: "eu-1", App: fleet.AppName(fmt.Sprint("app-", i)), Conditions: []wire.Condition{{Type: wire.Ready, Message: string(text)}},
 		}))

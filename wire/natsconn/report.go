@@ -123,11 +123,12 @@ func (c *Conn) Reports(ctx context.Context, l Listener) error {
 	return nil
 }
 
-// Reports are asked for so many at a time, and so many bytes: a server cuts off who asks
-// for more than it keeps for a client that reads slowly, which is 8 MiB in a hub's.
+// Reports are asked for so many at a time, and so many bytes. When half of the messages
+// have come, more are asked for, so that there may be three questions at a time: a server
+// cuts off whom it keeps too much for that is not read, which is 16 MiB in a hub's.
 const (
 	pullMessages = 1000
-	pullBytes    = 4 << 20
+	pullBytes    = 2 << 20
 )
 
 // A question that reaches no server, because one of several has not heard of the

@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/navarch/navarch/e2e/env/freeport"
 	"github.com/navarch/navarch/hub/natsconf"
 )
 
@@ -61,7 +62,7 @@ func New(path, dir string, nodes int, trust natsconf.Trust) (*Cluster, error) {
 	if c.CA, err = os.ReadFile(signed.ca); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(4 * nodes)
+	ports, err := freeport.Find(4 * nodes)
 	if err != nil {
 		return nil, err
 	}
@@ -249,18 +250,4 @@ func (n *Node) Wait(ctx context.Context) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
-}
-
-// freePorts returns ports of loopback that are free now.
-func freePorts(count int) ([]int, error) {
-	var ports []int
-	for range count {
-		listener, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
-		}
-		defer listener.Close()
-		ports = append(ports, listener.Addr().(*net.TCPAddr).Port) //nolint:forcetypeassert // of a TCP listener
-	}
-	return ports, nil
 }
