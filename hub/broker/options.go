@@ -26,7 +26,8 @@ const (
 	// again.
 	syncInterval = time.Second
 	// maxPending is what the server keeps for a client that reads slowly before it cuts
-	// the connection. Neither an agent nor the hub asks for more than half of it at a time.
+	// the connection. An agent asks for a quarter of it at a time at most, the hub, which
+	// reads reports and artifacts, for two thirds.
 	maxPending = 16 << 20
 	// maxSubscriptions is of one connection. The JWT of an agent says less; the hub has
 	// the most: one for each kind of thing that it listens to and one for each reader.
