@@ -58,7 +58,8 @@ var mayImport = map[string][]string{
 	"e2e/vulndb":           {},
 	"e2e/env/gitserver":    {},
 	"e2e/env/connectproxy": {},
-	"e2e/env/natsserver":   {"hub/natsconf"},
+	"e2e/env/freeport":     {},
+	"e2e/env/natsserver":   {"e2e/env/freeport", "hub/natsconf"},
 	"e2e/env/provider":     {},
 }
 
