@@ -22,6 +22,7 @@ type announcer struct {
 	epochs    map[fleet.ClusterName]uint64 // where it is not the first; see rise
 	published fleet.Published
 	told      map[fleet.ClusterName]wire.Announcement // the last that each may have heard
+	stored    map[fleet.ClusterName]wire.Announcement // the last that NATS has acknowledged: that of published
 	outdated  bool                                    // some of it was sealed before a key was exchanged
 }
 
@@ -79,7 +80,7 @@ func (a *announcer) announce(ctx context.Context, revision string, files map[fle
 	}
 	published := maps.Clone(a.published)
 	for _, change := range plan.Changes {
-		published[change.Cluster] = change.Desired
+		published[change.Cluster], a.stored[change.Cluster] = change.Desired, told[change.Cluster]
 	}
 	a.published = published
 	return nil
@@ -136,9 +137,10 @@ func (a *announcer) rise(cluster fleet.ClusterName, seen uint64) {
 	a.published = maps.Clone(a.published)
 	delete(a.published, cluster)
 	delete(a.told, cluster)
+	delete(a.stored, cluster)
 }
 
 // forget forgets everything that was announced, so that every cluster is told again.
 func (a *announcer) forget() {
-	a.published, a.told = fleet.Published{}, map[fleet.ClusterName]wire.Announcement{}
+	a.published, a.told, a.stored = fleet.Published{}, map[fleet.ClusterName]wire.Announcement{}, map[fleet.ClusterName]wire.Announcement{}
 }

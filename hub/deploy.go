@@ -75,7 +75,7 @@ func newDeployer(log *slog.Logger, identity *enrol.Identity, conn *natsconn.Conn
 	return &deployer{
 		log:       log,
 		metrics:   newMetrics(),
-		announcer: announcer{identity: identity, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}},
+		announcer: announcer{identity: identity, conn: conn, epochs: map[fleet.ClusterName]uint64{}, published: fleet.Published{}, told: map[fleet.ClusterName]wire.Announcement{}, stored: map[fleet.ClusterName]wire.Announcement{}},
 		board:     board,
 		heard:     heard{removed: map[fleet.ClusterName]map[fleet.AppName]bool{}, orphans: orphans{}},
 		observed:  newObserved(),

@@ -38,7 +38,7 @@ func (a *announcer) recall(ctx context.Context, board *view.Board) error {
 		if err != nil {
 			return err
 		}
-		a.published[cluster], a.told[cluster] = desired, announcement
+		a.published[cluster], a.told[cluster], a.stored[cluster] = desired, announcement, announcement
 		board.Announced(cluster, desired, announcement.Revision, time.Time{})
 	}
 	return nil
@@ -67,7 +67,9 @@ func (a *announcer) index(ctx context.Context, announcement wire.Announcement) (
 // streams are there: a server that had no power has what was on its disk by then. It
 // returns what to announce again, which is what was announced last. Whom nobody has the
 // files for any more counts as told what is kept now, if that is whole. What each may
-// have heard stays remembered: no sequence is used twice.
+// have heard stays remembered: no sequence is used twice. An announcement that was not
+// acknowledged may be kept or not, and is made again anyway: to announce the one before
+// again would take agents back that have heard of it.
 func (a *announcer) check(ctx context.Context, files map[fleet.Digest]overlays.Files) (again []fleet.Change, err error) {
 	kept, err := a.conn.KeptAnnouncements(ctx)
 	if err != nil {
@@ -84,7 +86,7 @@ func (a *announcer) check(ctx context.Context, files map[fleet.Digest]overlays.F
 	for _, cluster := range slices.Sorted(maps.Keys(a.published)) {
 		desired, told := a.published[cluster], a.told[cluster]
 		now, _, err := a.identity.Unseal(kept[cluster], cluster)
-		same := err == nil && now.Epoch == told.Epoch && now.Sequence == told.Sequence && now.Index == told.Index
+		same := err == nil && (sameAnnouncement(now, told) || sameAnnouncement(now, a.stored[cluster]))
 		lost := among(desired, lacking)
 		if same && !lacking[told.Index] && len(lost) == 0 {
 			continue
@@ -106,6 +108,10 @@ func (a *announcer) check(ctx context.Context, files map[fleet.Digest]overlays.F
 	}
 	a.published = published
 	return again, nil
+}
+
+func sameAnnouncement(a, b wire.Announcement) bool {
+	return a.Epoch == b.Epoch && a.Sequence == b.Sequence && a.Index == b.Index
 }
 
 // live are the artifacts that what is announced refers to.
