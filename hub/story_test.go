@@ -14,7 +14,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/navarch/navarch/fleet"
+	"github.com/navarch/navarch/hub/view"
 	"github.com/navarch/navarch/wire"
+	"github.com/navarch/navarch/wire/natsconn"
 )
 
 // repository is a fleet of two clusters with apps that run on both.
@@ -369,5 +371,27 @@ func TestRefusesToStart(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNotAcknowledged: an announcement that NATS did not acknowledge is not there, and
+// agents may have heard of it all the same. The one before is not announced again.
+func TestNotAcknowledged(t *testing.T) {
+	b := newBed(t, repository("shop"))
+	stop := b.start()
+	b.apps("eu-1", "shop")
+	stop()
+	credentials, err := b.identity.HubCredentials()
+	check(t, err)
+	conn, err := natsconn.Dial(natsconn.Config{InProcess: b.broker, Credentials: credentials, Log: discard})
+	check(t, err)
+	t.Cleanup(conn.Close)
+	d := newDeployer(discard, b.identity, conn, view.NewBoard())
+	check(t, d.recall(t.Context()))
+	next := d.announcer.told["eu-1"]
+	next.Sequence++
+	d.announcer.told["eu-1"] = next
+	if again, err := d.announcer.check(t.Context(), nil); err != nil || len(again) > 0 {
+		t.Errorf("to be announced again: %+v, %v", again, err)
 	}
 }
